@@ -1,0 +1,1 @@
+"""One file a spark-submit entry: parse, read, call lib, write, print a summary."""

@@ -1,0 +1,15 @@
+"""Errors that a job turns into an exit code and one line (exit codes: README)."""
+
+from __future__ import annotations
+
+
+class InputError(ValueError):
+    """An input is missing or is not what it must be; nothing was written (exit code 3)."""
+
+
+class SchemaMismatch(InputError):
+    """A table or a DataFrame does not have the columns that `schemas` says."""
+
+
+class TrainingFailed(RuntimeError):
+    """A rank died or stalled, losses diverged or embeddings collapsed (exit code 5)."""

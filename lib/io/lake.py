@@ -1,0 +1,213 @@
+"""The lake: the only place that knows where tables are, and in which version they were read.
+
+*Conventions.* A lake is a folder (any Hadoop URI) with one Delta table a sub-folder, or
+``schema:main.covers``, tables of a metastore schema. Tables are born from `schemas` alone.
+Every read is pinned to a version; `Lake.inputs` and `Lake.outputs` tell which, for `runs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from delta.tables import DeltaTable
+from deltalake import DeltaTable as ArrowDeltaTable
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.storagelevel import StorageLevel
+
+from lib.io.errors import InputError, SchemaMismatch
+from schemas.table import Table
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Exactly the files of one version of a table, for readers that are not Spark."""
+
+    table: str
+    version: int
+    paths: tuple[str, ...]
+    n_rows: int
+
+
+@dataclass
+class Lake:
+    """Tables and files under one URI, seen through one Spark session."""
+
+    spark: SparkSession
+    uri: str
+    files_uri: str | None = None
+    inputs: dict[str, int | str] = field(default_factory=dict)
+    outputs: dict[str, int] = field(default_factory=dict)
+    n_rows: int = 0
+    n_quarantined: int = 0
+
+    @property
+    def schema(self) -> str | None:
+        """Metastore schema, or None for a lake of folders."""
+        return self.uri.removeprefix("schema:") if self.uri.startswith("schema:") else None
+
+    @property
+    def files(self) -> str:
+        """Folder of model files and other files that are not tables."""
+        if self.files_uri is None and self.schema:
+            raise InputError(
+                f"a lake in a metastore must say where model files go, got {self.uri!r} alone; "
+                "add --files URI"
+            )
+        return (self.files_uri or f"{self.uri}/files").rstrip("/")
+
+    def identifier(self, table: Table) -> str:
+        """Name of the table in SQL."""
+        if self.schema:
+            return f"{self.schema}.{table.name}"
+        return f"delta.`{self.uri.rstrip('/')}/{table.name}`"
+
+    def exists(self, table: Table) -> bool:
+        """Tell whether the table is there."""
+        if self.schema:
+            return self.spark.catalog.tableExists(self.identifier(table))
+        return DeltaTable.isDeltaTable(self.spark, f"{self.uri.rstrip('/')}/{table.name}")
+
+    def ensure(self, table: Table) -> None:
+        """Create the table if it is not there, and check that its columns are the schema's."""
+        if not self.exists(table):
+            if self.schema:
+                self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {self.schema}")
+            self.spark.sql(table.ddl(self.identifier(table)))
+        found = self.spark.table(self.identifier(table)).schema
+        check_columns(table, {f.name: f.dataType.simpleString() for f in found})
+
+    def version(self, table: Table) -> int:
+        """Newest version of the table; -1 if there is no table."""
+        if not self.exists(table):
+            return -1
+        return self._delta(table).history(1).select("version").head()[0]
+
+    def read(self, table: Table, version: int | None = None) -> DataFrame:
+        """Return the table as it is at one version (by default the newest).
+
+        Raises
+        ------
+        InputError
+            If there is no such table.
+        SchemaMismatch
+            If its columns are not the schema's.
+        """
+        newest = self.version(table)
+        if newest < 0:
+            raise InputError(
+                f"table {table.name} must exist in the lake, got none at {self.uri!r}; "
+                "run the job that writes it first (README lists them)"
+            )
+        version = newest if version is None else version
+        self.inputs[table.name] = version
+        frame = self.spark.sql(f"SELECT * FROM {self.identifier(table)} VERSION AS OF {version}")
+        check_columns(table, dict(frame.dtypes))
+        return frame
+
+    def upsert(self, rows: DataFrame, table: Table, *, delete_absent: str | None = None) -> int:
+        """Merge ``rows`` into the table by its key; return how many rows were given.
+
+        New keys are inserted, changed rows updated, equal rows left alone, so that a second run
+        writes nothing. ``delete_absent``: a condition on the table (as ``t``); rows that meet
+        it and are not in ``rows`` are deleted.
+        """
+        self.ensure(table)
+        check_columns(table, dict(rows.dtypes))
+        rows = rows.select(*table.column_names).persist(StorageLevel.MEMORY_AND_DISK)
+        try:
+            n_rows = rows.count()
+            if not delete_absent:
+                rows_to_merge = self._new_or_changed(rows, table)
+            elif self._absent(rows, table, delete_absent) or self._new_or_changed(rows, table):
+                rows_to_merge = rows
+            else:
+                rows_to_merge = None
+            if rows_to_merge is not None:
+                self._merge(rows_to_merge, table, delete_absent)
+        finally:
+            rows.unpersist()
+        self.outputs[table.name] = self.version(table)
+        self.n_rows += n_rows
+        return n_rows
+
+    def _new_or_changed(self, rows: DataFrame, table: Table) -> DataFrame | None:
+        """Return the rows that the table does not hold as they are, or None if it holds all."""
+        held = self.spark.table(self.identifier(table)).alias("t")
+        same = " AND ".join(f"t.`{c}` <=> s.`{c}`" for c in table.column_names)
+        changed = rows.alias("s").join(held, F.expr(same), "left_anti")
+        return None if changed.isEmpty() else changed
+
+    def _absent(self, rows: DataFrame, table: Table, condition: str) -> bool:
+        held = self.spark.table(self.identifier(table)).alias("t").where(condition)
+        return not held.join(rows.select(*table.key), list(table.key), "left_anti").isEmpty()
+
+    def _merge(self, rows: DataFrame, table: Table, delete_absent: str | None) -> None:
+        keys = " AND ".join(f"t.`{k}` = s.`{k}`" for k in table.key)
+        differs = " OR ".join(f"NOT (t.`{c}` <=> s.`{c}`)" for c in table.column_names)
+        merge = self._delta(table).alias("t").merge(rows.alias("s"), keys)
+        merge = merge.whenMatchedUpdateAll(condition=differs).whenNotMatchedInsertAll()
+        if delete_absent:
+            merge = merge.whenNotMatchedBySourceDelete(condition=delete_absent)
+        merge.execute()
+
+    def upsert_rows(self, rows: Iterable[tuple], table: Table) -> int:
+        """Merge a few rows, given as tuples in the table's column order."""
+        frame = self.spark.createDataFrame(list(rows), table.struct_type())
+        return self.upsert(frame, table)
+
+    def snapshot(self, table: Table, version: int | None = None) -> Snapshot:
+        """Return the files of one version; stale files and deletion vectors cannot slip in.
+
+        Raises
+        ------
+        InputError
+            If the table has deletion vectors: readers of raw files would see deleted rows.
+        """
+        version = self.version(table) if version is None else version
+        self.inputs[table.name] = version
+        location = self._delta(table).detail().select("location").head()[0]
+        arrow = ArrowDeltaTable(location.removeprefix("file:"), version=version)
+        if arrow.metadata().configuration.get("delta.enableDeletionVectors") == "true":
+            raise InputError(
+                f"table {table.name} must have deletion vectors off, got them on; run ALTER TABLE "
+                "… SET TBLPROPERTIES ('delta.enableDeletionVectors' = false) and REORG … APPLY"
+            )
+        actions = arrow.get_add_actions(flatten=True)
+        n_rows = sum(actions.column("num_records").to_pylist())
+        return Snapshot(table.name, version, tuple(sorted(arrow.file_uris())), n_rows)
+
+    def count(self, table: Table) -> int:
+        """Rows of the newest version; 0 if there is no table."""
+        return self.spark.table(self.identifier(table)).count() if self.exists(table) else 0
+
+    def _delta(self, table: Table) -> DeltaTable:
+        if self.schema:
+            return DeltaTable.forName(self.spark, self.identifier(table))
+        return DeltaTable.forPath(self.spark, f"{self.uri.rstrip('/')}/{table.name}")
+
+
+def check_columns(table: Table, found: dict[str, str]) -> None:
+    """Compare names and types with the schema.
+
+    Raises
+    ------
+    SchemaMismatch
+        Naming the columns that are missing, extra or of another type.
+    """
+    wanted = {c.name: c.type.simpleString() for c in table.columns}
+    wrong = {
+        name: f"{found.get(name, 'missing')}, not {wanted.get(name, 'wanted')}"
+        for name in [*wanted, *(set(found) - set(wanted))]
+        if found.get(name) != wanted.get(name)
+    }
+    if wrong:
+        raise SchemaMismatch(
+            f"rows for table {table.name} must match schemas/{table.name}.py, got {wrong}"
+        )
+
+
+def literal_rows(frame: DataFrame, **constants: object) -> DataFrame:
+    """Add the same value to every row, one column a keyword."""
+    return frame.withColumns({name: F.lit(value) for name, value in constants.items()})

@@ -1,0 +1,70 @@
+"""The registry of fitted things: a file somewhere, its hash, and the row in `models` about it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import functions as F
+
+from lib.io import files
+from lib.io.errors import InputError
+from lib.io.lake import Lake
+from schemas.models import MODELS
+
+
+@dataclass(frozen=True)
+class Model:
+    """One fitted model: a local path of its file, its settings and figures."""
+
+    model_id: str
+    kind: str
+    path: str
+    config: dict[str, Any]
+    metrics: dict[str, Any]
+
+
+def model_id_of(kind: str, *made_from: object) -> str:
+    """Return an id that is the same whenever the same things go in."""
+    text = json.dumps(made_from, sort_keys=True, default=str)
+    return f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def register(
+    lake: Lake, model_id: str, kind: str, path: str | Path, *, config: dict, metrics: dict
+) -> str:
+    """Copy the file into the lake and write its row; return its URI."""
+    uri = f"{lake.files}/models/{model_id}/{Path(path).name}"
+    sha256 = files.put(path, uri)
+    row = (
+        model_id, kind, uri, sha256,
+        json.dumps(config, sort_keys=True), json.dumps(metrics, sort_keys=True),
+        json.dumps(lake.inputs, sort_keys=True),
+    )  # fmt: skip
+    lake.upsert_rows([row], MODELS)
+    return uri
+
+
+def find(lake: Lake, model_id: str) -> Model:
+    """Return the model of this id, its file checked against its hash.
+
+    Raises
+    ------
+    InputError
+        If the id is unknown, or the file is not what was registered.
+    """
+    rows = lake.read(MODELS).where(F.col("model_id") == model_id).collect()
+    if not rows:
+        known = [r[0] for r in lake.read(MODELS).select("model_id").limit(20).collect()]
+        raise InputError(f"model must be one of {known}, got {model_id!r}")
+    row = rows[0]
+    path = files.local_copy(row["uri"])
+    if not Path(path).exists() or files.sha256_of(path) != row["sha256"]:
+        raise InputError(
+            f"file of model {model_id} must have SHA-256 {row['sha256']}, got another at "
+            f"{row['uri']}; train it again"
+        )
+    return Model(model_id, row["kind"], path, json.loads(row["config"]), json.loads(row["metrics"]))

@@ -1,0 +1,29 @@
+"""`models`: every fitted thing: where it is, what made it."""
+
+from __future__ import annotations
+
+from pyspark.sql import types as T
+
+from schemas.table import Column, Table
+
+MODELS = Table(
+    name="models",
+    comment="One fitted model",
+    columns=(
+        Column("model_id", T.StringType(), "Id: kind and hash of what made it"),
+        Column(
+            "kind",
+            T.StringType(),
+            "scaler, regressor, classifier, covernet, cnn, resnet18_last_block, resnet18_all",
+        ),
+        Column("uri", T.StringType(), "File of the weights"),
+        Column("sha256", T.StringType(), "Hash of that file"),
+        Column("config", T.StringType(), "All settings (JSON)"),
+        Column("metrics", T.StringType(), "Figures at the end of training (JSON)"),
+        Column("inputs", T.StringType(), "Delta version of every input (JSON)"),
+    ),
+    key=("model_id",),
+    checks={
+        "sha256_is_full": "length(sha256) = 64",
+    },
+)

@@ -1,0 +1,44 @@
+"""One Spark session for all tests, and a fresh lake for each that wants one."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+os.environ["PYTHONPATH"] = f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"
+
+
+def settings() -> dict[str, str]:
+    """Settings of environment/spark.conf, with the jars that setup put beside the packages."""
+    lines = (ROOT / "environment" / "spark.conf").read_text().splitlines()
+    found = dict(line.split(None, 1) for line in lines if line.strip())
+    jars = sorted((Path(sys.prefix) / "jars").glob("*.jar"))
+    return found | {"spark.jars": ",".join(map(str, jars)), "spark.sql.shuffle.partitions": "2"}
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory):
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.master("local[2]").appName("tests")
+    warehouse = str(tmp_path_factory.mktemp("warehouse"))
+    conf = settings() | {"spark.sql.warehouse.dir": warehouse, "spark.driver.memory": "2g"}
+    for name, value in conf.items():
+        builder = builder.config(name, value.strip())
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("OFF")
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def lake(spark, tmp_path):
+    from lib.io.lake import Lake
+
+    return Lake(spark, str(tmp_path / "lake"))

@@ -1,0 +1,88 @@
+import pytest
+from pyspark.sql import functions as F
+
+from lib.io.errors import InputError, SchemaMismatch
+from lib.io.lake import Lake
+from schemas.quarantine import QUARANTINE
+
+pytestmark = pytest.mark.spark
+
+
+def rows(*ids, reason="bad"):
+    return [(i, "track", "file.csv:1", reason, "detail", None, "test") for i in ids]
+
+
+def test_run_twice_writes_each_row_once_and_no_new_files(lake):
+    lake.upsert_rows(rows("a", "b"), QUARANTINE)
+    first = lake.snapshot(QUARANTINE)
+    lake.upsert_rows(rows("b", "a"), QUARANTINE)
+    again = lake.snapshot(QUARANTINE)
+    assert (again.n_rows, again.paths) == (2, first.paths)
+
+
+def test_changed_row_is_updated_and_others_are_kept(lake):
+    lake.upsert_rows(rows("a", "b"), QUARANTINE)
+    lake.upsert_rows(rows("a", reason="worse"), QUARANTINE)
+    found = {r.quarantine_id: r.reason for r in lake.read(QUARANTINE).collect()}
+    assert found == {"a": "worse", "b": "bad"}
+
+
+def test_read_is_pinned_to_the_version_it_was_asked_for(lake):
+    lake.upsert_rows(rows("a"), QUARANTINE)
+    version = lake.version(QUARANTINE)
+    pinned = lake.read(QUARANTINE)
+    lake.upsert_rows(rows("b"), QUARANTINE)
+    assert pinned.count() == 1
+    assert lake.read(QUARANTINE, version).count() == 1
+    assert lake.inputs["quarantine"] == version
+
+
+def test_snapshot_lists_only_live_files_of_its_version(lake):
+    lake.upsert_rows(rows("a"), QUARANTINE)
+    before = lake.snapshot(QUARANTINE)
+    lake.upsert_rows(rows("a", reason="worse"), QUARANTINE)
+    after = lake.snapshot(QUARANTINE)
+    assert set(before.paths).isdisjoint(after.paths)
+    assert lake.snapshot(QUARANTINE, before.version).paths == before.paths
+
+
+def test_deletion_vectors_are_refused_by_snapshot(lake):
+    lake.upsert_rows(rows("a"), QUARANTINE)
+    lake.spark.sql(
+        f"ALTER TABLE {lake.identifier(QUARANTINE)} "
+        "SET TBLPROPERTIES ('delta.enableDeletionVectors' = true)"
+    )
+    with pytest.raises(InputError, match="deletion vectors off"):
+        lake.snapshot(QUARANTINE)
+
+
+def test_missing_table_names_the_way_out(lake):
+    with pytest.raises(InputError, match="table quarantine must exist.*run the job"):
+        lake.read(QUARANTINE)
+
+
+def test_upsert_names_the_column_of_wrong_type(lake):
+    frame = lake.spark.createDataFrame(rows("a"), QUARANTINE.struct_type())
+    wrong = frame.withColumn("reason", F.lit(1))
+    with pytest.raises(SchemaMismatch, match="'reason': 'int, not string'"):
+        lake.upsert(wrong, QUARANTINE)
+
+
+def test_delete_absent_deletes_only_under_its_condition(lake):
+    lake.upsert_rows(rows("a", "b"), QUARANTINE)
+    lake.upsert_rows(rows("c", reason="other"), QUARANTINE)
+    frame = lake.spark.createDataFrame(rows("a"), QUARANTINE.struct_type())
+    lake.upsert(frame, QUARANTINE, delete_absent="t.reason = 'bad'")
+    assert {r[0] for r in lake.read(QUARANTINE).select("quarantine_id").collect()} == {"a", "c"}
+
+
+def test_lake_in_a_metastore_holds_the_same_tables(spark, tmp_path):
+    lake = Lake(spark, "schema:covers_test", str(tmp_path))
+    lake.upsert_rows(rows("a"), QUARANTINE)
+    assert spark.sql("SELECT count(*) FROM covers_test.quarantine").head()[0] == 1
+    assert lake.snapshot(QUARANTINE).n_rows == 1
+
+
+def test_lake_in_a_metastore_without_files_uri_is_refused(spark):
+    with pytest.raises(InputError, match="add --files URI"):
+        _ = Lake(spark, "schema:covers_test").files
