@@ -21,6 +21,7 @@ MODELS = Table(
         Column("config", T.StringType(), "All settings (JSON)"),
         Column("metrics", T.StringType(), "Figures at the end of training (JSON)"),
         Column("inputs", T.StringType(), "Delta version of every input (JSON)"),
+        Column("trained_at", T.TimestampType(), "When it was registered", "UTC"),
     ),
     key=("model_id",),
     checks={

@@ -174,7 +174,9 @@ def _text(value: object) -> str:
 def arguments_of(args: argparse.Namespace) -> str:
     """Return the arguments that decide the result, as JSON."""
     ignored = {"lake", "files", "dry_run", "json", "max_quarantined"}
-    return json.dumps({k: v for k, v in sorted(vars(args).items()) if k not in ignored}, default=str)
+    return json.dumps(
+        {k: v for k, v in sorted(vars(args).items()) if k not in ignored}, default=str
+    )
 
 
 def code_version() -> str:
@@ -182,7 +184,10 @@ def code_version() -> str:
     here = Path(__file__).resolve().parent
     try:
         found = subprocess.run(
-            ["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10
+            ["git", "-C", str(here), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=10,
         )
     except (OSError, subprocess.TimeoutExpired):
         return VERSION

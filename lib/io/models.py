@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +44,7 @@ def register(
     row = (
         model_id, kind, uri, sha256,
         json.dumps(config, sort_keys=True), json.dumps(metrics, sort_keys=True),
-        json.dumps(lake.inputs, sort_keys=True),
+        json.dumps(lake.inputs, sort_keys=True), datetime.now(UTC),
     )  # fmt: skip
     lake.upsert_rows([row], MODELS)
     return uri
@@ -68,3 +70,28 @@ def find(lake: Lake, model_id: str) -> Model:
             f"{row['uri']}; train it again"
         )
     return Model(model_id, row["kind"], path, json.loads(row["config"]), json.loads(row["metrics"]))
+
+
+def newest(lake: Lake, kind: str, model_id: str | None = None) -> Model:
+    """Return the model of this id, or the one of this kind that was registered last.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    if model_id:
+        return find(lake, model_id)
+    rows = lake.read(MODELS).where(F.col("kind") == kind)
+    row = rows.orderBy(F.desc("trained_at"), "model_id").select("model_id").head()
+    if row is None:
+        raise InputError(f"a model of kind {kind} must be registered, got none; train one first")
+    return find(lake, row[0])
+
+
+def register_json(lake: Lake, model_id: str, kind: str, content: dict) -> None:
+    """Register a model that is nothing but numbers, kept as a JSON file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{kind}.json"
+        path.write_text(json.dumps(content, sort_keys=True))
+        register(lake, model_id, kind, path, config=content, metrics={})

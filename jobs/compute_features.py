@@ -1,0 +1,55 @@
+"""compute_features: turn the six attributes of every track into vectors.
+
+Reads   tracks
+Writes  track_features (source catalog), models (the fitted scaler)
+
+    ./spark-submit.sh compute_features --lake /data/lake --encoding raw musical
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from lib.catalog import features
+from lib.io.job import Job, Summary, job_parser
+from lib.io.lake import Lake
+from lib.io.models import model_id_of, register_json
+from schemas.models import MODELS
+from schemas.track_features import TRACK_FEATURES
+from schemas.tracks import TRACKS
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = job_parser(__doc__)
+    parser.add_argument(
+        "--encoding", nargs="+", choices=features.ENCODINGS, default=list(features.ENCODINGS),
+        help="default: all",
+    )  # fmt: skip
+    return parser.parse_args(argv)
+
+
+def run(lake: Lake, args: argparse.Namespace) -> Summary:
+    """Fit the scaler over the catalogue, encode every track."""
+    tracks = lake.read(TRACKS)
+    scaler = features.fit_scaler(tracks)
+    scaler_id = model_id_of("scaler", scaler.to_dict())
+    register_json(lake, scaler_id, "scaler", scaler.to_dict())
+    rows = [
+        features.feature_rows(
+            tracks, scaler, encoding, scaler_id=scaler_id, source="catalog",
+            version=int(lake.inputs["tracks"]),
+        )
+        for encoding in args.encoding
+    ]  # fmt: skip
+    written = [lake.upsert(frame, TRACK_FEATURES) for frame in rows]
+    return {
+        "scaler": scaler_id,
+        "tempo range": f"{scaler.tempo_min:g} to {scaler.tempo_max:g} BPM",
+    } | dict(zip([f"rows {e}" for e in args.encoding], written, strict=True))
+
+
+JOB = Job("compute_features", parse_args, run, (TRACKS,), (TRACK_FEATURES, MODELS))
+
+if __name__ == "__main__":
+    JOB.main()

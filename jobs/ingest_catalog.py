@@ -1,0 +1,49 @@
+"""ingest_catalog: read Music Info CSV files into the catalogue; bad rows go to quarantine.
+
+Reads   CSV files, folders of them, .csv.gz
+Writes  tracks (merged on track_id: safe to run again), quarantine
+
+    ./spark-submit.sh ingest_catalog --lake /data/lake --catalog "Music Info.csv"
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from lib.catalog import tracks
+from lib.io.files import sha256_of
+from lib.io.job import Job, Summary, job_parser
+from lib.io.lake import Lake
+from schemas.quarantine import QUARANTINE
+from schemas.tracks import TRACKS
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = job_parser(__doc__)
+    parser.add_argument("--catalog", nargs="+", required=True, metavar="PATH", help="CSV or folder")
+    return parser.parse_args(argv)
+
+
+def run(lake: Lake, args: argparse.Namespace) -> Summary:
+    """Ingest, and tell why rows were set aside."""
+    files = tracks.csv_files(args.catalog)
+    rows = tracks.read_csv(lake.spark, files).persist()
+    good, bad = tracks.split_good_and_bad(rows)
+    lake.inputs |= {f"file:{path}": sha256_of(path) for path in files}
+    n_tracks = lake.upsert(good, TRACKS)
+    lake.n_quarantined = lake.upsert(bad, QUARANTINE)
+    reasons = bad.groupBy("reason").count().orderBy("reason").collect()
+    return {
+        "files": len(files),
+        "read": rows.count(),
+        "tracks": n_tracks,
+        "quarantined": lake.n_quarantined,
+        "reasons": [{"reason": r[0], "rows": r[1]} for r in reasons],
+    }
+
+
+JOB = Job("ingest_catalog", parse_args, run, writes=(TRACKS, QUARANTINE))
+
+if __name__ == "__main__":
+    JOB.main()

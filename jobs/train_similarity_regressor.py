@@ -1,0 +1,61 @@
+"""train_similarity_regressor: XGBoost learns the similarity to one song from the six attributes.
+
+Reads   track_similarity
+Writes  models (kind regressor), evaluations
+
+    ./spark-submit.sh train_similarity_regressor --lake /data/lake
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from lib.catalog import regressor
+from lib.io.job import Job, Summary, job_parser, positive
+from lib.io.lake import Lake
+from lib.io.models import model_id_of, register
+from schemas.evaluations import EVALUATIONS
+from schemas.models import MODELS
+from schemas.track_similarity import TRACK_SIMILARITY
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = job_parser(__doc__)
+    parser.add_argument("--seed-track", metavar="ID", help="default: the first one scored")
+    parser.add_argument("--method", default="writeup", help="default: %(default)s")
+    parser.add_argument("--num-workers", type=positive, default=1, metavar="N", help="Spark tasks")
+    return parser.parse_args(argv)
+
+
+def run(lake: Lake, args: argparse.Namespace) -> Summary:
+    """Train, and judge on tracks that were not fitted."""
+    scored = lake.read(TRACK_SIMILARITY).where(f"method = '{args.method}'")
+    seed_track = args.seed_track or regressor.first_seed(scored)
+    config = regressor.RegressorConfig(seed=args.seed, num_workers=args.num_workers)
+    model_id = model_id_of("regressor", asdict(config), seed_track, dict(lake.inputs))
+    rows = scored.where(f"seed_track_id = '{seed_track}'")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "booster.json"
+        slots = lake.spark.sparkContext.defaultParallelism
+        result = regressor.train(rows, config, slots=slots, save_to=path)
+        register(lake, model_id, "regressor", path, config=asdict(config), metrics=result)
+    lake.upsert_rows(regressor.evaluation_rows(model_id, seed_track, result), EVALUATIONS)
+    listed = [{"model": name, **scores} for name, scores in result["scores"].items()]
+    importance = ", ".join(f"{k} {v:.0%}" for k, v in result["importance"].items())
+    return {
+        "model": model_id,
+        "unseen tracks": result["n_test"],
+        "importance": importance,
+        "note": "the target is a formula of these six inputs: a low RMSE shows that it was learnt back",
+        "scores on unseen tracks": listed,
+    }
+
+
+JOB = Job("train_similarity_regressor", parse_args, run, (TRACK_SIMILARITY,), (MODELS, EVALUATIONS))
+
+if __name__ == "__main__":
+    JOB.main()

@@ -1,0 +1,1 @@
+"""Tracks as six numbers: parsing, features, clusters, similarity and the classifier."""

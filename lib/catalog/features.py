@@ -1,0 +1,98 @@
+"""The six attributes as vectors.
+
+*Conventions.* ``x_vector`` is the write-up's: danceability, energy, key, mode, valence, tempo
+(BPM). Encoding ``raw`` is exactly what the write-up clustered: the same with tempo min-max scaled
+over the catalogue, the key left at 0-11. Encoding ``musical`` has z-scores for danceability,
+energy, valence and tempo, the mode as +-0.5, and the key on the circle of fifths with radius 0.5,
+so that C and G are near and "unknown" (-1) is its centre. Tempo 0 (not detected) becomes the
+mean tempo in ``musical`` and stays 0 in ``raw``.
+
+References
+----------
+The write-up "Triplets from Music Info", section "X_vector".
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+ENCODINGS = ("raw", "musical")
+X_VECTOR = ("danceability", "energy", "key", "mode", "valence", "tempo")
+_SCALED = ("danceability", "energy", "valence", "tempo")
+KEY_RADIUS = 0.5
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """What scaling needs to know of the catalogue: range of tempo, mean and spread of the rest."""
+
+    tempo_min: float
+    tempo_max: float
+    mean: dict[str, float]
+    std: dict[str, float]
+
+    def to_dict(self) -> dict:
+        """Return it as plain data, ready for JSON."""
+        return asdict(self)
+
+
+def fit_scaler(tracks: DataFrame) -> Scaler:
+    """Fit over the catalogue in one pass; takes columns danceability … tempo."""
+    detected = F.when(F.col("tempo") > 0, F.col("tempo"))
+    columns = {c: detected if c == "tempo" else F.col(c) for c in _SCALED}
+    row = tracks.agg(
+        F.min("tempo").alias("tempo_min"),
+        F.max("tempo").alias("tempo_max"),
+        *[F.mean(x).alias(f"mean_{c}") for c, x in columns.items()],
+        *[F.stddev_pop(x).alias(f"std_{c}") for c, x in columns.items()],
+    ).head()
+    mean = {c: float(row[f"mean_{c}"] or 0.0) for c in _SCALED}
+    std = {c: float(row[f"std_{c}"] or 1.0) for c in _SCALED}
+    return Scaler(float(row["tempo_min"]), float(row["tempo_max"]), mean, std)
+
+
+def x_vector() -> Column:
+    """Return the write-up's vector, unscaled, as an array of six doubles."""
+    return F.array(*[F.col(c).cast("double") for c in X_VECTOR])
+
+
+def encode(scaler: Scaler, encoding: str) -> Column:
+    """Return the encoded vector; takes columns danceability … tempo.
+
+    Raises
+    ------
+    ValueError
+        If the encoding is unknown.
+    """
+    if encoding == "raw":
+        span = (scaler.tempo_max - scaler.tempo_min) or 1.0
+        tempo = (F.col("tempo") - scaler.tempo_min) / span
+        return F.array(*[F.col(c).cast("double") for c in X_VECTOR[:-1]], tempo)
+    if encoding != "musical":
+        raise ValueError(f"encoding must be one of {ENCODINGS}, got {encoding!r}")
+    tempo = F.when(F.col("tempo") > 0, F.col("tempo")).otherwise(scaler.mean["tempo"])
+    values = {c: tempo if c == "tempo" else F.col(c) for c in _SCALED}
+    scaled = [(x - scaler.mean[c]) / (scaler.std[c] or 1.0) for c, x in values.items()]
+    angle = F.col("key") * 7 * (2 * math.pi / 12)
+    known = F.col("key") >= 0
+    circle = [F.when(known, KEY_RADIUS * f(angle)).otherwise(0.0) for f in (F.cos, F.sin)]
+    return F.array(*scaled, *circle, F.col("mode") - F.lit(0.5))
+
+
+def feature_rows(
+    tracks: DataFrame, scaler: Scaler, encoding: str, *, scaler_id: str, source: str, version: int
+) -> DataFrame:
+    """Return rows of `track_features`; takes track_id and the six attributes."""
+    return tracks.select(
+        "track_id",
+        F.lit(encoding).alias("encoding"),
+        F.lit(source).alias("source"),
+        x_vector().alias("x_vector"),
+        encode(scaler, encoding).alias("features"),
+        F.lit(scaler_id).alias("scaler_id"),
+        F.lit(version).cast("long").alias("tracks_version"),
+    )
