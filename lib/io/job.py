@@ -148,16 +148,19 @@ def _complain(error: object, code: int) -> int:
 
 def show(title: str, summary: Summary) -> None:
     """Print a summary: plain values in one grid, lists of dicts as grids of their own."""
-    grid = Grid(title=title, title_justify="left", show_header=False)
+    console.print(f"[bold green]{title}[/]")
+    grid = Grid(show_header=False)
     grid.add_column(style="bold")
     grid.add_column(overflow="fold")
     listings = {k: v for k, v in summary.items() if isinstance(v, list) and v}
     for name, value in summary.items():
         if name not in listings:
             grid.add_row(name, _text(value))
-    console.print(grid)
+    if grid.row_count:
+        console.print(grid)
     for name, rows in listings.items():
-        listing = Grid(title=name, title_justify="left")
+        console.print(f"{name}:")
+        listing = Grid()
         for column in rows[0]:
             listing.add_column(column, overflow="fold")
         for row in rows:

@@ -1,0 +1,1 @@
+"""Audio: recordings, decoding, representations, attributes, and versions made from notes."""

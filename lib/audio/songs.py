@@ -1,0 +1,239 @@
+"""Songs as symbols: composed by the project, or read from POP909.
+
+*Conventions.* Time is in beats. ``melody`` is (n, 3) float64: onset, duration, MIDI pitch.
+``chords`` are (onset, duration, root pitch class, quality). ``phrases`` are (start, end) beats
+of the sections that a version may repeat, drop or reorder.
+
+References
+----------
+Wang et al. "POP909: A Pop-song Dataset for Music Arrangement Generation." ISMIR 2020 (MIT).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import mido
+import numpy as np
+
+QUALITIES = {
+    "maj": (0, 4, 7), "min": (0, 3, 7), "7": (0, 4, 7, 10), "maj7": (0, 4, 7, 11),
+    "min7": (0, 3, 7, 10), "dim": (0, 3, 6), "aug": (0, 4, 8), "sus2": (0, 2, 7), "sus4": (0, 5, 7),
+}  # fmt: skip
+PITCH_CLASSES = {
+    "C": 0, "C#": 1, "Db": 1, "D": 2, "D#": 3, "Eb": 3, "E": 4, "Fb": 4, "F": 5, "F#": 6, "Gb": 6,
+    "G": 7, "G#": 8, "Ab": 8, "A": 9, "A#": 10, "Bb": 10, "B": 11, "Cb": 11,
+}  # fmt: skip
+MAJOR, MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
+_RHYTHMS = (
+    (1, 1, 1, 1), (2, 1, 1), (1.5, 0.5, 1, 1), (0.5, 0.5, 1, 2), (1, 0.5, 0.5, 2), (3, 1),
+    (0.5, 0.5, 0.5, 0.5, 1, 1), (1.5, 1.5, 1), (0.5, 1, 0.5, 2), (1, 1, 2),
+)  # fmt: skip
+_FIRST = ("Silver", "Paper", "Midnight", "Golden", "Hollow", "Distant", "Velvet", "Broken", "Quiet",
+          "Electric", "Winter", "Crimson")  # fmt: skip
+_SECOND = ("River", "Window", "Letter", "Harbour", "Mirror", "Engine", "Garden", "Signal", "Lantern",
+           "Avenue", "Promise", "Satellite")  # fmt: skip
+
+Chord = tuple[float, float, int, str]
+
+
+@dataclass(frozen=True)
+class Song:
+    """One song as notes and chords."""
+
+    song_id: str
+    title: str
+    tonic: int
+    mode: int
+    tempo: float
+    melody: np.ndarray
+    chords: tuple[Chord, ...]
+    phrases: tuple[tuple[float, float], ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a song without notes or of no length."""
+        if self.melody.ndim != 2 or not len(self.melody):
+            raise ValueError(f"melody of {self.song_id} must have notes, got {self.melody.shape}")
+        if not self.phrases or self.phrases[-1][1] <= 0:
+            raise ValueError(f"phrases of {self.song_id} must have length, got {self.phrases}")
+
+
+def compose(number: int, seed: int) -> Song:
+    """Compose one song: three four-bar phrases with a motif each, the same for the same seed."""
+    rng = np.random.default_rng([seed, number])
+    tonic, mode = int(rng.integers(12)), int(rng.random() < 0.6)
+    scale = MAJOR if mode else MINOR
+    degrees_by_phrase = [_progression(rng) for _ in range(3)]
+    notes: list[tuple[float, float, float]] = []
+    chords: list[Chord] = []
+    centre = 60 + tonic - (12 if tonic > 6 else 0)
+    for phrase, degrees in enumerate(degrees_by_phrase):
+        rhythms = [_RHYTHMS[rng.integers(len(_RHYTHMS))] for _ in range(2)]
+        steps = [
+            rng.choice([-3, -2, -1, 0, 1, 2, 4], size=8, p=[0.08, 0.17, 0.25, 0.1, 0.25, 0.1, 0.05])
+            for _ in range(2)
+        ]
+        position = int(rng.integers(0, 7))
+        for bar, degree in enumerate(degrees):
+            onset = phrase * 16 + bar * 4.0
+            chords.append((onset, 4.0, (tonic + scale[degree]) % 12, _triad(scale, degree)))
+            onset = _bar_of_melody(
+                notes, onset, rhythms[bar % 2], steps[bar % 2], (degree, position, scale, centre)
+            )
+    title = f"{_FIRST[number % 12]} {_SECOND[(number // 12 + number) % 12]}"
+    if number >= 144:
+        title += f" {number // 144 + 1}"
+    return Song(
+        f"demo{number:04d}", title, tonic, mode, float(rng.uniform(80, 150)), np.array(notes),
+        tuple(chords), tuple((i * 16.0, i * 16.0 + 16.0) for i in range(3)),
+    )  # fmt: skip
+
+
+def _progression(rng: np.random.Generator) -> list[int]:
+    """Four scale degrees; any order, the first often the tonic."""
+    degrees = [0 if rng.random() < 0.5 else int(rng.choice([3, 5, 1]))]
+    while len(degrees) < 4:
+        degree = int(rng.choice([0, 1, 2, 3, 4, 5]))
+        if degree != degrees[-1]:
+            degrees.append(degree)
+    return degrees
+
+
+def _triad(scale: tuple[int, ...], degree: int) -> str:
+    third = (scale[(degree + 2) % 7] - scale[degree]) % 12
+    fifth = (scale[(degree + 4) % 7] - scale[degree]) % 12
+    return "dim" if fifth == 6 else ("maj" if third == 4 else "min")
+
+
+def _bar_of_melody(
+    notes: list, onset: float, rhythm: tuple, steps: np.ndarray, frame: tuple
+) -> float:
+    degree, position, scale, centre = frame
+    for i, length in enumerate(rhythm):
+        if i == 0:  # a chord note on the first beat
+            position = degree + 2 * (position % 3)
+        else:
+            position += int(steps[i])
+        octave, step = divmod(int(np.clip(position, -4, 11)), 7)
+        notes.append((onset, float(length), float(centre + 12 * octave + scale[step])))
+        onset += length
+    return onset
+
+
+def parse_chord(name: str) -> tuple[int, str] | None:
+    """Return root and quality of a chord in Harte's syntax; None for "no chord".
+
+    Examples
+    --------
+    >>> parse_chord("F#:min7/b3"), parse_chord("N")
+    ((6, 'min7'), None)
+    """
+    root, _, quality = name.partition(":")
+    quality = quality.split("/")[0].split("(")[0] or "maj"
+    root = root.split("/")[0]
+    if root not in PITCH_CLASSES:
+        return None
+    simple = {
+        "min6": "min",
+        "maj6": "maj",
+        "hdim7": "dim",
+        "dim7": "dim",
+        "9": "7",
+        "minmaj7": "min",
+    }
+    quality = simple.get(quality, quality)
+    return PITCH_CLASSES[root], quality if quality in QUALITIES else "maj"
+
+
+def read_pop909(folder: Path) -> Song:
+    """Read one song of POP909: MIDI melody, chords and beats.
+
+    Raises
+    ------
+    ValueError
+        If a file is missing or broken, or the melody has no notes.
+    """
+    try:
+        beats = np.loadtxt(folder / "beat_midi.txt", ndmin=2)[:, 0]
+        midi = mido.MidiFile(folder / f"{folder.name}.mid")
+        chord_lines = (folder / "chord_midi.txt").read_text().split("\n")
+    except (OSError, EOFError, ValueError, IndexError, KeyError) as error:
+        raise ValueError(f"song must be a POP909 folder, got {folder.name!r}: {error}") from error
+    if len(beats) < 8:
+        raise ValueError(f"song must have at least 8 beats, got {len(beats)} in {folder.name!r}")
+    to_beats = _clock(beats)
+    notes = _melody_seconds(midi)
+    if not len(notes):
+        raise ValueError(f"song must have a MELODY track with notes, got none in {folder.name!r}")
+    start, end = to_beats(notes[:, 0]), to_beats(notes[:, 0] + notes[:, 1])
+    melody = np.stack([start, np.maximum(end - start, 0.125), notes[:, 2]], axis=1)
+    chords: list[Chord] = []
+    for line in filter(None, (row.split() for row in chord_lines)):
+        parsed = parse_chord(line[2])
+        if parsed:
+            a, b = (float(x) for x in to_beats(np.array([float(line[0]), float(line[1])])))
+            chords.append((a, b - a, *parsed))
+    tonic, mode = estimate_tonic(melody)
+    tempo = 60.0 / float(np.median(np.diff(beats)))
+    length = float(np.ceil(end.max() / 16) * 16)
+    phrases = tuple((a, a + 16.0) for a in np.arange(float(start.min() // 16) * 16, length, 16.0))
+    return Song(
+        f"pop909-{folder.name}",
+        f"POP909 {folder.name}",
+        tonic,
+        mode,
+        tempo,
+        melody,
+        tuple(chords),
+        phrases,
+    )
+
+
+def _clock(beats: np.ndarray):
+    """Return seconds -> beats, going on at the end's tempo outside the marked beats."""
+    step = float(np.median(np.diff(beats)))
+    n_before = int(np.ceil(max(beats[0], 0) / step)) + 1
+    marks = np.concatenate(
+        [beats[0] - step * np.arange(n_before, 0, -1), beats, beats[-1] + step * np.arange(1, 200)]
+    )
+    return lambda seconds: np.interp(seconds, marks, np.arange(len(marks)) - n_before)
+
+
+def _melody_seconds(midi: mido.MidiFile) -> np.ndarray:
+    """Return (n, 3): onset and duration in seconds, pitch, of the MELODY track."""
+    tempi, now = [(0, 500_000)], 0
+    for message in midi.tracks[0]:
+        now += message.time
+        if message.type == "set_tempo":
+            tempi.append((now, message.tempo))
+    ticks = np.array([t for t, _ in tempi], dtype=float)
+    per_tick = np.array([t for _, t in tempi]) / 1e6 / midi.ticks_per_beat
+    at = np.concatenate([[0.0], np.cumsum(np.diff(ticks) * per_tick[:-1])])
+
+    def seconds(tick: int) -> float:
+        i = int(np.searchsorted(ticks, tick, side="right")) - 1
+        return float(at[i] + (tick - ticks[i]) * per_tick[i])
+
+    track = next((t for t in midi.tracks if t.name.upper() == "MELODY"), None)
+    notes, open_notes, now = [], {}, 0
+    for message in track or ():
+        now += message.time
+        if message.type == "note_on" and message.velocity:
+            open_notes[message.note] = now
+        elif message.type in ("note_on", "note_off") and message.note in open_notes:
+            begun = open_notes.pop(message.note)
+            notes.append((seconds(begun), seconds(now) - seconds(begun), float(message.note)))
+    return np.array(sorted(notes)).reshape(-1, 3)
+
+
+def estimate_tonic(melody: np.ndarray) -> tuple[int, int]:
+    """Return tonic and mode whose scale holds most of the melody, weighted by duration."""
+    weight = np.bincount(melody[:, 2].astype(int) % 12, weights=melody[:, 1], minlength=12)
+    fits = [
+        (sum(weight[(t + s) % 12] for s in scale) + 0.5 * weight[t], t, m)
+        for t in range(12)
+        for m, scale in ((1, MAJOR), (0, MINOR))
+    ]
+    _, tonic, mode = max(fits, key=lambda f: (f[0], f[2]))
+    return tonic, mode

@@ -1,0 +1,234 @@
+"""Unlike versions of one song: a small declared spec, and the notes that it asks for.
+
+*Conventions.* A spec is plain data (JSON); the same song and spec give the same notes, so that
+what differs between two versions is a query. Notes are (n, 4) float64: onset [s], duration [s],
+MIDI pitch (fractional where detuned), velocity 0-1, by instrument. ``drums`` holds (n, 3): onset
+[s], kind (0 kick, 1 snare, 2 hat), velocity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from lib.audio.songs import QUALITIES, Song
+
+MELODY_INSTRUMENTS = ("voice", "guitar", "strings", "brass", "organ", "flute", "piano")
+CHORD_INSTRUMENTS = ("piano", "guitar", "organ", "strings", "pad")
+PATTERNS = ("block", "strum", "arpeggio", "power", "pad")
+BASS = ("root", "eighths", "walking", "none")
+DRUMS = ("none", "rock", "disco", "ballad", "shuffle")
+
+
+@dataclass(frozen=True)
+class VersionSpec:
+    """How one version differs from the song as written; every field is a nuisance of covers."""
+
+    seed: int
+    transpose: int = 0  # semitones, -6 to 6
+    tempo_ratio: float = 1.0  # 0.6 to 1.6
+    drift: float = 0.0  # depth of slow tempo changes, 0 to 0.08
+    form: tuple[int, ...] = ()  # phrases in the order played; empty = all, once
+    lead: str = "voice"
+    octave: int = 0  # of the melody
+    drop: float = 0.0  # share of melody notes left out
+    ornaments: float = 0.0  # share of melody notes with a neighbour note
+    syncopation: float = 0.0  # share of melody notes moved by half a beat
+    chord_instrument: str = "piano"
+    pattern: str = "block"
+    sevenths: bool = False
+    bass: str = "root"
+    drums: str = "none"
+    tuning_cents: float = 0.0  # -50 to 50
+    noise_db: float = -60.0  # of the mix
+    room: float = 0.0  # share of reverberation, 0 to 0.4
+    lowpass_hz: float = 8000.0
+    gain: dict[str, float] = field(default_factory=dict)  # of lead, chords, bass, drums
+
+    def to_dict(self) -> dict:
+        """Return plain data, ready for JSON."""
+        return asdict(self)
+
+
+def sample_spec(song: Song, seed: int, *, max_phrases: int | None = None) -> VersionSpec:
+    """Draw a version: every nuisance at once, in the ranges of real covers."""
+    rng = np.random.default_rng([seed, *song.song_id.encode()])
+    pick = lambda options: options[int(rng.integers(len(options)))]  # noqa: E731
+    gain = {part: float(rng.uniform(0.5, 1.0)) for part in ("lead", "chords", "bass", "drums")}
+    return VersionSpec(
+        seed=seed,
+        transpose=int(rng.integers(-6, 7)),
+        tempo_ratio=float(np.exp(rng.uniform(np.log(0.7), np.log(1.45)))),
+        drift=float(rng.uniform(0, 0.05)),
+        form=_form(len(song.phrases), max_phrases, rng),
+        lead=pick(MELODY_INSTRUMENTS),
+        octave=int(rng.choice([-1, 0, 0, 0, 1])),
+        drop=float(rng.uniform(0, 0.15)),
+        ornaments=float(rng.uniform(0, 0.15)),
+        syncopation=float(rng.uniform(0, 0.2)),
+        chord_instrument=pick(CHORD_INSTRUMENTS),
+        pattern=pick(PATTERNS),
+        sevenths=bool(rng.random() < 0.3),
+        bass=pick(BASS),
+        drums=pick(DRUMS),
+        tuning_cents=float(rng.uniform(-35, 35)),
+        noise_db=float(rng.uniform(-55, -28)),
+        room=float(rng.uniform(0, 0.35)),
+        lowpass_hz=float(rng.uniform(2500, 8000)),
+        gain=gain,
+    )
+
+
+def _form(n: int, limit: int | None, rng: np.random.Generator) -> tuple[int, ...]:
+    """Phrases in order; some repeated, some left out, perhaps begun in the middle."""
+    order = list(range(n))
+    if n > 2 and rng.random() < 0.3:
+        order.pop(int(rng.integers(n)))
+    if rng.random() < 0.5:
+        at = int(rng.integers(len(order)))
+        order.insert(at, order[at])
+    if limit and len(order) > limit:
+        start = int(rng.integers(len(order) - limit + 1))
+        order = order[start : start + limit]
+    return tuple(order)
+
+
+@dataclass(frozen=True)
+class Score:
+    """What is played: notes by part, drums, length."""
+
+    parts: dict[str, tuple[str, np.ndarray]]
+    drums: np.ndarray
+    duration_s: float
+
+
+def arrange(song: Song, spec: VersionSpec) -> Score:
+    """Write out the version; see `VersionSpec` for what each field does."""
+    rng = np.random.default_rng(spec.seed)
+    melody, chords, n_beats = _lay_out(song, spec)
+    melody = _vary_melody(melody, spec, rng)
+    to_seconds = _tempo_map(song.tempo * spec.tempo_ratio, spec.drift, n_beats, rng)
+    shift = spec.transpose + spec.tuning_cents / 100
+    parts = {"lead": (spec.lead, melody + np.array([0, 0, shift + 12 * spec.octave, 0]))}
+    accompaniment = _accompany(chords, spec)
+    parts["chords"] = (spec.chord_instrument, accompaniment + np.array([0, 0, shift, 0]))
+    if spec.bass != "none":
+        parts["bass"] = ("bass", _bass_line(chords, spec.bass) + np.array([0, 0, shift, 0]))
+    played = {}
+    for name, (instrument, notes) in parts.items():
+        onset, end = to_seconds(notes[:, 0]), to_seconds(notes[:, 0] + notes[:, 1])
+        velocity = notes[:, 3] * spec.gain.get(name, 1.0)
+        played[name] = (
+            instrument,
+            np.stack([onset, np.maximum(end - onset, 0.05), notes[:, 2], velocity], axis=1),
+        )
+    drums = _drum_track(spec.drums, n_beats)
+    if len(drums):
+        drums = np.stack(
+            [to_seconds(drums[:, 0]), drums[:, 1], drums[:, 2] * spec.gain.get("drums", 1.0)],
+            axis=1,
+        )
+    return Score(played, drums, float(to_seconds(np.array([n_beats]))[0]) + 1.0)
+
+
+def _lay_out(song: Song, spec: VersionSpec) -> tuple[np.ndarray, list, float]:
+    """Put the phrases of the form one after the other, in beats."""
+    notes, chords, now = [], [], 0.0
+    for index in spec.form or range(len(song.phrases)):
+        start, end = song.phrases[index]
+        inside = song.melody[(song.melody[:, 0] >= start) & (song.melody[:, 0] < end)]
+        notes.append(inside - np.array([start - now, 0, 0]))
+        for onset, length, root, quality in song.chords:
+            a, b = max(onset, start), min(onset + length, end)
+            if b > a:
+                chords.append((a - start + now, b - a, root, quality))
+        now += end - start
+    melody = np.concatenate(notes)
+    return np.column_stack([melody, np.full(len(melody), 0.9)]), chords, now
+
+
+def _vary_melody(melody: np.ndarray, spec: VersionSpec, rng: np.random.Generator) -> np.ndarray:
+    kept = melody[rng.random(len(melody)) >= spec.drop].copy()
+    late = rng.random(len(kept)) < spec.syncopation
+    kept[late, 0] += 0.5
+    kept[late, 1] = np.maximum(kept[late, 1] - 0.5, 0.25)
+    ornate = kept[rng.random(len(kept)) < spec.ornaments].copy()
+    ornate[:, 1] = 0.2
+    ornate[:, 0] -= 0.2
+    ornate[:, 2] += rng.choice([-2, -1, 1, 2], size=len(ornate))
+    return np.concatenate([kept, ornate[ornate[:, 0] >= 0]])
+
+
+def _tempo_map(bpm: float, drift: float, n_beats: float, rng: np.random.Generator):
+    """Return beats -> seconds, the tempo swaying slowly by ``drift``."""
+    marks = np.arange(0, n_beats + 9)
+    phase, period = rng.uniform(0, 2 * np.pi), rng.uniform(16, 48)
+    pace = 60 / bpm * (1 + drift * np.sin(2 * np.pi * marks / period + phase))
+    at = np.concatenate([[0.0], np.cumsum(pace[:-1])])
+    return lambda beats: np.interp(beats, marks, at)
+
+
+def _accompany(chords: list, spec: VersionSpec) -> np.ndarray:
+    notes = []
+    for onset, length, root, quality in chords:
+        tones = list(QUALITIES[quality])
+        if spec.sevenths and len(tones) == 3:
+            tones.append(11 if quality == "maj" else 10)
+        pitches = [48 + root + t for t in (tones if spec.pattern != "power" else (0, 7, 12))]
+        if spec.pattern == "pad":
+            notes += [(onset, length, p, 0.45) for p in pitches]
+        elif spec.pattern == "arpeggio":
+            steps = np.arange(0, length, 0.5)
+            notes += [(onset + s, 0.6, pitches[i % len(pitches)], 0.5) for i, s in enumerate(steps)]
+        else:
+            step = 2.0 if spec.pattern == "block" else (1.0 if spec.pattern == "power" else 0.5)
+            roll = 0.03 if spec.pattern == "strum" else 0.0
+            for s in np.arange(0, length, step):
+                notes += [(onset + s + roll * i, step * 0.9, p, 0.4) for i, p in enumerate(pitches)]
+    return np.array(notes, dtype=float).reshape(-1, 4)
+
+
+def _bass_line(chords: list, style: str) -> np.ndarray:
+    notes = []
+    for onset, length, root, quality in chords:
+        tones = QUALITIES[quality]
+        low = 36 + root if root < 6 else 24 + root
+        if style == "walking":
+            walk = [0, tones[1], tones[2], tones[1]]
+            notes += [(onset + i, 0.9, low + walk[i % 4], 0.7) for i in range(int(max(length, 1)))]
+        else:
+            step = 0.5 if style == "eighths" else 2.0
+            notes += [(onset + s, step * 0.9, low, 0.7) for s in np.arange(0, length, step)]
+    return np.array(notes, dtype=float).reshape(-1, 4)
+
+
+def _drum_track(style: str, n_beats: float) -> np.ndarray:
+    hits = {  # beat in the bar, kind, velocity
+        "none": [],
+        "rock": [
+            (0, 0, 1),
+            (2, 0, 0.9),
+            (1, 1, 0.9),
+            (3, 1, 0.9),
+            *[(i / 2, 2, 0.4) for i in range(8)],
+        ],
+        "disco": [
+            *[(i, 0, 1) for i in range(4)],
+            (1, 1, 0.7),
+            (3, 1, 0.7),
+            *[(i + 0.5, 2, 0.6) for i in range(4)],
+        ],
+        "ballad": [(0, 0, 0.7), (2, 1, 0.5), *[(i, 2, 0.2) for i in range(4)]],
+        "shuffle": [
+            (0, 0, 0.9),
+            (2, 0, 0.8),
+            (1, 1, 0.7),
+            (3, 1, 0.7),
+            *[(i + 0.67, 2, 0.5) for i in range(4)],
+        ],
+    }[style]
+    bars = range(int(n_beats // 4))
+    return np.array(
+        [(4 * bar + b, kind, v) for bar in bars for b, kind, v in hits], dtype=float
+    ).reshape(-1, 3)
