@@ -11,35 +11,14 @@ The write-up "Triplets from Music Info", section on "Mr. Brightside".
 
 from __future__ import annotations
 
-import re
-import unicodedata
-
-import pandas as pd
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lib.io.errors import InputError
+from lib.io.names import normalise, normalised
 
 METHODS = ("writeup", "euclidean")
 _KEY, _MODE = 2, 3
-
-
-def normalise(text: str) -> str:
-    """Return a name without case, accents and punctuation.
-
-    Examples
-    --------
-    >>> normalise("Beyoncé – Déjà Vu!")
-    'beyonce deja vu'
-    """
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9]+", " ", plain.casefold()).strip()
-
-
-@F.pandas_udf("string")
-def normalised(names: pd.Series) -> pd.Series:
-    """Spark form of `normalise`."""
-    return names.map(normalise)
 
 
 def find_track(tracks: DataFrame, title: str, artist: str | None) -> str:

@@ -1,0 +1,187 @@
+"""Which audio files there are: from a manifest CSV or from a folder tree.
+
+*Conventions.* Layouts: ``manifest`` (columns path, and any of recording_id, work_id, track_id,
+title, artist, split, spec), ``flat`` (every file on its own), ``folders`` (the folder is the
+work), ``covers80`` (``Song_Title/artist+Album+NN-Song.mp3``). Ids without a manifest come from
+the data set's name and the path inside the root, so that they survive a move.
+
+References
+----------
+Ellis. "The covers80 cover song data set." 2007.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from lib.audio import decode, sandbox
+from lib.io import files
+from lib.io.errors import InputError
+from schemas.recordings import RECORDINGS
+
+LAYOUTS = ("flat", "folders", "covers80")
+EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3", ".m4a", ".aac", ".opus", ".aif", ".aiff")
+_OPTIONAL = ("recording_id", "work_id", "track_id", "title", "artist", "split", "spec")
+_LISTED = T.StructType([T.StructField(n, T.StringType()) for n in (*_OPTIONAL, "data_set", "uri")])
+_OUTCOME = T.StructType(
+    [T.StructField(f.name, f.dataType, True) for f in RECORDINGS.struct_type()]
+    + [T.StructField(n, T.StringType(), True) for n in ("reason", "detail")]
+)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One file before it is opened."""
+
+    uri: str
+    data_set: str
+    recording_id: str
+    work_id: str | None = None
+    track_id: str | None = None
+    title: str | None = None
+    artist: str | None = None
+    split: str | None = None
+    spec: str | None = None
+
+
+def from_manifest(manifest: str, audio_root: str | None, data_set: str) -> list[Listed]:
+    """List the files of a manifest CSV; paths are relative to ``audio_root`` or the manifest.
+
+    Raises
+    ------
+    InputError
+        If the manifest is missing, is not CSV, or has no path column or no row.
+    """
+    path = files.local_copy(manifest)
+    if not Path(path).is_file():
+        raise InputError(
+            f"manifest must be a CSV file, got no file there: {manifest!r}; check --manifest"
+        )
+    try:
+        rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise InputError(f"manifest must be a CSV file, got {manifest!r} ({error})") from error
+    if "path" not in rows or rows.empty:
+        raise InputError(
+            f"manifest must have a column path and a row, got columns {list(rows)} and {len(rows)} "
+            f"rows in {manifest!r}"
+        )
+    root = audio_root or os.path.dirname(path)
+    listed = []
+    for row in rows.to_dict("records"):
+        known = {n: row.get(n) or None for n in _OPTIONAL}
+        known["recording_id"] = known["recording_id"] or recording_id_of(data_set, row["path"])
+        listed.append(Listed(uri=f"{root.rstrip('/')}/{row['path']}", data_set=data_set, **known))
+    repeated = pd.Series([x.recording_id for x in listed])
+    if repeated.duplicated().any():
+        example = repeated[repeated.duplicated()].iloc[0]
+        raise InputError(
+            f"recording_id must differ from row to row, got {example!r} twice in {manifest!r}"
+        )
+    return listed
+
+
+def from_folder(root: str, data_set: str, layout: str) -> list[Listed]:
+    """List the audio files under a folder.
+
+    Raises
+    ------
+    InputError
+        If the folder is missing or holds no audio file.
+    """
+    base = Path(files.local_copy(root))
+    if not base.is_dir():
+        raise InputError(
+            f"audio root must be a folder, got none there: {root!r}; check --audio-root"
+        )
+    found = sorted(p for p in base.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
+    if not found:
+        raise InputError(
+            f"audio root must hold audio files ({' '.join(EXTENSIONS)}), got none in {root!r}"
+        )
+    return [_described(p, p.relative_to(base), data_set, layout) for p in found]
+
+
+def _described(path: Path, inside: Path, data_set: str, layout: str) -> Listed:
+    work = inside.parent.name if layout != "flat" and inside.parent.name else None
+    artist = None
+    if layout == "covers80" and "+" in inside.stem:
+        artist = inside.stem.split("+")[0].replace("_", " ").strip()
+    title = work.replace("_", " ") if work else inside.stem
+    identity = recording_id_of(data_set, str(inside))
+    return Listed(str(path), data_set, identity, work, title=title, artist=artist)
+
+
+def recording_id_of(data_set: str, inside: str) -> str:
+    """Return an id of 12 hexadecimal digits."""
+    return hashlib.sha256(f"{data_set}/{inside}".encode()).hexdigest()[:12]
+
+
+def split_of(work_id: str, seed: int) -> str:
+    """Return the split of a work: 70% train, 10% validation, 20% test, by its hash."""
+    share = int(hashlib.sha256(f"{seed}/{work_id}".encode()).hexdigest()[:8], 16) / 2**32
+    return "train" if share < 0.7 else ("validation" if share < 0.8 else "test")
+
+
+def inspect(listed: DataFrame, *, split: str, seed: int) -> DataFrame:
+    """Open every file; return `RECORDINGS` columns, and reason and detail where it failed.
+
+    ``split`` is train, validation, test, or by-work for those rows that name none.
+    """
+    limits = sandbox.Limits(cpu_s=60, wall_s=120)
+
+    def work(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        for frame in frames:
+            rows = [_row(r._asdict(), split, seed, limits) for r in frame.itertuples(index=False)]
+            yield pd.DataFrame(rows, columns=_OUTCOME.fieldNames())
+
+    n_tasks = listed.sparkSession.sparkContext.defaultParallelism
+    return listed.repartition(4 * n_tasks, "uri").mapInPandas(work, _OUTCOME)
+
+
+def as_frame(spark: SparkSession, listed: list[Listed]) -> DataFrame:
+    """Return listed files as a DataFrame."""
+    names = _LISTED.fieldNames()
+    return spark.createDataFrame([tuple(asdict(x)[n] for n in names) for x in listed], _LISTED)
+
+
+def _row(row: dict, split: str, seed: int, limits: sandbox.Limits) -> dict:
+    work = row["work_id"] or row["recording_id"]
+    row["split"] = row["split"] or (split_of(work, seed) if split == "by-work" else split)
+    try:
+        path = files.local_copy(row["uri"])
+        if not os.path.exists(path):
+            raise sandbox.Refused("missing", "no file there")
+        if not os.path.getsize(path):
+            raise sandbox.Refused("empty_file", "0 bytes")
+        info = sandbox.call(decode.probe, path, limits=limits)
+        about = {"sha256": files.sha256_of(path), "n_bytes": os.path.getsize(path)}
+    except sandbox.Refused as error:
+        return row | {"reason": error.reason, "detail": error.detail}
+    except OSError as error:
+        return row | {"reason": "unreadable", "detail": str(error)}
+    return row | about | asdict(info) | {"state": "present"}
+
+
+def good(outcomes: DataFrame) -> DataFrame:
+    """Return the rows that are recordings."""
+    return outcomes.where("reason IS NULL").select(*RECORDINGS.column_names)
+
+
+def removed(known: DataFrame, listed: DataFrame, data_set: str) -> DataFrame:
+    """Return the known recordings of a data set whose file is no longer listed, marked."""
+    gone = known.where((F.col("data_set") == data_set) & (F.col("state") == "present"))
+    return (
+        gone.join(listed.select("recording_id"), "recording_id", "left_anti")
+        .withColumn("state", F.lit("removed"))
+        .select(*RECORDINGS.column_names)
+    )

@@ -1,0 +1,176 @@
+"""Sound as tensors: log-mel for the write-up's networks, log-frequency and chroma for covers.
+
+*Conventions.* The last axis is time. ``log_mel`` (128, T) in dB below the maximum, -80 to 0.
+``log_frequency`` (84, T): semitones MIDI 24-107 at 4 frames/s, tuned, spectrally whitened, each
+frame of unit L2 norm. ``chroma`` (36, T): the same folded to bass (24-47), middle (48-71) and
+treble (72-107), twelve pitch classes each: a key shift rolls every twelve.
+
+References
+----------
+Brown. "Calculation of a constant Q spectral transform." JASA 1991. Müller. "Fundamentals of Music
+Processing", ch. 3 (chroma, tuning, logarithmic compression).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+import torchaudio
+from scipy.ndimage import gaussian_filter1d
+
+LOW, HIGH, SUB = 24, 108, 5  # MIDI range; bins a semitone before tuning
+REGISTERS = ((0, 24), (24, 48), (48, 84))  # of the 84 semitones: bass, middle, treble
+NAMES = ("log_mel", "log_frequency", "chroma")
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """All that decides a tensor; its hash is `parameters_id`."""
+
+    representation: str
+    sample_rate: int
+    hop: int
+    n_fft: int
+    n_bins: int
+    start_s: float = 0.0
+    duration_s: float | None = None
+    segment_s: float | None = None
+
+    @property
+    def frames_per_second(self) -> float:
+        """Frames per second of the last axis."""
+        return self.sample_rate / self.hop
+
+    def to_dict(self) -> dict:
+        """Return plain data, ready for JSON."""
+        return asdict(self)
+
+
+def parameters(
+    representation: str,
+    *,
+    start_s: float = 0.0,
+    duration_s: float | None = None,
+    segment_s: float | None = None,
+) -> Parameters:
+    """Return the parameters of a representation by name.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown or a length is not positive.
+    """
+    if representation not in NAMES:
+        raise ValueError(f"representation must be one of {NAMES}, got {representation!r}")
+    for name, value in (("duration_s", duration_s), ("segment_s", segment_s)):
+        if value is not None and value <= 0:
+            raise ValueError(f"{name} must be positive [s], got {value}")
+    if representation == "log_mel":
+        base = Parameters("log_mel", 22_050, 512, 2048, 128)
+    else:
+        base = Parameters(
+            representation, 16_000, 4_000, 16_384, 84 if representation == "log_frequency" else 36
+        )
+    return Parameters(
+        **(asdict(base) | {"start_s": start_s, "duration_s": duration_s, "segment_s": segment_s})
+    )
+
+
+def compute(blocks: Iterable[np.ndarray], p: Parameters) -> np.ndarray:
+    """Return the tensor of a recording, shape (n_bins, T), float32; ``blocks`` at p.sample_rate."""
+    if p.representation == "log_mel":
+        return _log_mel(blocks, p)
+    semitones = _semitones(np.concatenate(list(_spectra(blocks, p)), axis=1))
+    return fold(semitones) if p.representation == "chroma" else semitones
+
+
+def fold(semitones: np.ndarray) -> np.ndarray:
+    """Fold (84, T) semitones to (36, T): three registers of twelve pitch classes, unit frames."""
+    folded = [semitones[a:b].reshape(-1, 12, semitones.shape[1]).sum(axis=0) for a, b in REGISTERS]
+    return _unit_frames(np.concatenate(folded))
+
+
+def roll_key(chroma: np.ndarray, semitones: int) -> np.ndarray:
+    """Shift a (36, T) chroma by semitones, up to wrapping within each register."""
+    return np.roll(chroma.reshape(3, 12, -1), semitones, axis=1).reshape(chroma.shape)
+
+
+def _frames(blocks: Iterable[np.ndarray], p: Parameters) -> Iterable[torch.Tensor]:
+    """Yield stretches of sound that hold whole frames, centred, overlapping as they must."""
+    held = np.zeros(p.n_fft // 2, dtype=np.float32)
+    for block in blocks:
+        held = np.concatenate([held, block])
+        n = (len(held) - p.n_fft) // p.hop + 1
+        if n > 0:
+            yield torch.from_numpy(held[: p.n_fft + (n - 1) * p.hop])
+            held = held[n * p.hop :]
+    held = np.concatenate([held, np.zeros(p.n_fft // 2, dtype=np.float32)])
+    n = (len(held) - p.n_fft) // p.hop + 1
+    if n > 0:
+        yield torch.from_numpy(held[: p.n_fft + (n - 1) * p.hop])
+
+
+@lru_cache(maxsize=4)
+def _mel(p: Parameters) -> torchaudio.transforms.MelSpectrogram:
+    return torchaudio.transforms.MelSpectrogram(
+        p.sample_rate, n_fft=p.n_fft, hop_length=p.hop, n_mels=p.n_bins, center=False, power=2.0,
+        norm="slaney", mel_scale="slaney",
+    )  # fmt: skip
+
+
+def _log_mel(blocks: Iterable[np.ndarray], p: Parameters) -> np.ndarray:
+    power = torch.cat([_mel(p)(sound) for sound in _frames(blocks, p)], dim=1)
+    decibels = 10 * torch.log10(power.clamp(min=1e-10))
+    return (decibels - decibels.max()).clamp(min=-80.0).numpy()
+
+
+@lru_cache(maxsize=4)
+def _bank(p: Parameters) -> tuple[tuple[torchaudio.transforms.Spectrogram, torch.Tensor], ...]:
+    """Three windows, long for the bass and short for the treble, each with its bins' weights."""
+    frequencies = np.fft.rfftfreq(p.n_fft, 1 / p.sample_rate)
+    pitch = 69 + 12 * np.log2(np.maximum(frequencies, 1.0) / 440)
+    bank = []
+    for (a, b), window in zip(REGISTERS, (p.n_fft, p.n_fft // 2, p.n_fft // 4), strict=True):
+        centres = LOW + a + (np.arange((b - a) * SUB) - SUB // 2) / SUB
+        hertz = 440 * 2 ** ((centres - 69) / 12)
+        width = np.maximum(0.12, 12 / np.log(2) * 0.6 * p.sample_rate / window / hertz)
+        weights = np.exp(-0.5 * ((pitch[None] - centres[:, None]) / width[:, None]) ** 2)
+        weights[:, frequencies < 20] = 0
+        weights /= weights.sum(axis=1, keepdims=True) + 1e-9
+        spectrogram = torchaudio.transforms.Spectrogram(
+            n_fft=p.n_fft, win_length=window, hop_length=p.hop, power=1.0, center=False
+        )
+        bank.append((spectrogram, torch.from_numpy(weights.astype(np.float32))))
+    return tuple(bank)
+
+
+def _spectra(blocks: Iterable[np.ndarray], p: Parameters) -> Iterable[np.ndarray]:
+    """Yield (84 * 5, n) magnitudes, five bins a semitone."""
+    for sound in _frames(blocks, p):
+        yield np.concatenate(
+            [(weights @ spectrogram(sound)).numpy() for spectrogram, weights in _bank(p)]
+        )
+
+
+def tuning_of(magnitudes: np.ndarray) -> float:
+    """Return how far the recording is tuned from A = 440 Hz, in semitones, -0.5 to 0.5."""
+    energy = (magnitudes**2).sum(axis=1).reshape(-1, SUB).sum(axis=0)
+    angle = np.angle(np.sum(energy * np.exp(2j * np.pi * (np.arange(SUB) - SUB // 2) / SUB)))
+    return float(angle / (2 * np.pi))
+
+
+def _semitones(magnitudes: np.ndarray) -> np.ndarray:
+    """Tune, keep the strongest bin of each semitone, compress, whiten, normalise: (84, T)."""
+    tuned = np.roll(magnitudes, -round(tuning_of(magnitudes) * SUB), axis=0)
+    strongest = tuned.reshape(HIGH - LOW, SUB, -1).max(axis=1)
+    loud = np.log1p(8 * strongest / (strongest.mean() + 1e-9))
+    white = np.maximum(loud - gaussian_filter1d(loud, 5.0, axis=0), 0)
+    return _unit_frames(white)
+
+
+def _unit_frames(x: np.ndarray) -> np.ndarray:
+    return (x / np.maximum(np.linalg.norm(x, axis=0, keepdims=True), 1e-6)).astype(np.float32)

@@ -1,0 +1,130 @@
+"""Recordings to rows of `spectrograms`, file by file, each in a limited child process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from lib.audio import decode, representations, sandbox, tensors
+from lib.audio.representations import Parameters
+from lib.io import files
+from lib.io.models import model_id_of
+from schemas.quarantine import QUARANTINE
+from schemas.spectrograms import SPECTROGRAMS
+
+_OUTCOME = T.StructType(
+    [T.StructField(f.name, f.dataType, True) for f in SPECTROGRAMS.struct_type()]
+    + [T.StructField(n, T.StringType(), True) for n in ("uri", "reason", "detail")]
+)
+
+
+def parameters_id(p: Parameters) -> str:
+    """Return the hash of all parameters."""
+    return model_id_of(p.representation, p.to_dict())
+
+
+def tensor_of(path: str, p: Parameters) -> np.ndarray:
+    """Decode one file to its tensor, shape (n_bins, T), float32."""
+    sound = decode.blocks(path, p.sample_rate, start_s=p.start_s, duration_s=p.duration_s)
+    return representations.compute(sound, p)
+
+
+def segments(tensor: np.ndarray, p: Parameters) -> Iterator[tuple[float, np.ndarray]]:
+    """Yield (start [s], piece); without segment_s the whole is the one piece."""
+    n = tensor.shape[1]
+    step = n if p.segment_s is None else max(1, round(p.segment_s * p.frames_per_second))
+    for first in range(0, n, step):
+        piece = tensor[:, first : first + step]
+        if first == 0 or piece.shape[1] >= step // 2:
+            yield p.start_s + first / p.frames_per_second, piece
+
+
+def rows_of(
+    recording_id: str, uri: str, sha256: str, p: Parameters, limits: sandbox.Limits
+) -> list[dict]:
+    """Return the spectrogram rows of one file, or one row with the reason why there is none."""
+    try:
+        path = files.local_copy(uri)
+        if not Path(path).exists():
+            raise sandbox.Refused("missing", "the file is gone")
+        tensor = sandbox.call(tensor_of, path, p, limits=limits)
+    except sandbox.Refused as error:
+        return [
+            {
+                "recording_id": recording_id,
+                "uri": uri,
+                "reason": error.reason,
+                "detail": error.detail,
+            }
+        ]
+    rows = []
+    for number, (start_s, piece) in enumerate(segments(tensor, p)):
+        data, scale, offset = tensors.pack(piece)
+        rows.append(
+            {
+                "recording_id": recording_id,
+                "representation": p.representation,
+                "parameters_id": parameters_id(p),
+                "segment": number,
+                "parameters": json.dumps(p.to_dict(), sort_keys=True),
+                "sha256": sha256,
+                "start_s": start_s,
+                "duration_s": piece.shape[1] / p.frames_per_second,
+                "frames_per_second": p.frames_per_second,
+                "shape": list(piece.shape),
+                "dtype": "uint8",
+                "scale": scale,
+                "offset": offset,
+                "tensor": data,
+                "uri": uri,
+            }  # fmt: skip
+        )
+    return rows
+
+
+def decode_recordings(recordings: DataFrame, p: Parameters, limits: sandbox.Limits) -> DataFrame:
+    """Return one outcome row a segment; takes recording_id, uri, sha256.
+
+    Rows with a `reason` are failures; `good` and `bad` tell them apart.
+    """
+
+    def work(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        for frame in frames:
+            for r in frame.itertuples():
+                rows = rows_of(r.recording_id, r.uri, r.sha256, p, limits)
+                yield pd.DataFrame(rows, columns=_OUTCOME.fieldNames())
+
+    n_tasks = recordings.sparkSession.sparkContext.defaultParallelism
+    spread = recordings.select("recording_id", "uri", "sha256").repartition(
+        4 * n_tasks, "recording_id"
+    )
+    return spread.mapInPandas(work, _OUTCOME)
+
+
+def good(outcomes: DataFrame) -> DataFrame:
+    """Return the rows that are spectrograms."""
+    return outcomes.where("reason IS NULL").select(*SPECTROGRAMS.column_names)
+
+
+def bad(outcomes: DataFrame, job: str) -> DataFrame:
+    """Return the failures as `quarantine` rows; takes uri, reason, detail."""
+    return (
+        outcomes.where("reason IS NOT NULL")
+        .select(
+            F.sha2(F.concat_ws("|", "uri", "reason"), 256).alias("quarantine_id"),
+            F.lit("recording").alias("what"),
+            F.col("uri").alias("location"),
+            "reason",
+            F.coalesce("detail", F.lit("")).alias("detail"),
+            F.lit(None).cast("string").alias("raw"),
+            F.lit(job).alias("job"),
+        )
+        .select(*QUARANTINE.column_names)
+    )

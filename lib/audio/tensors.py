@@ -1,0 +1,40 @@
+"""Tensors as bytes: 8 bits a number with one scale and offset, zlib-compressed.
+
+*Conventions.* value = stored * scale + offset; stored is uint8, row-major. The largest error is
+half a step: 0.16 dB for log-mel, 0.002 for unit frames.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+
+
+def pack(tensor: np.ndarray) -> tuple[bytes, float, float]:
+    """Return (bytes, scale, offset) of a float tensor.
+
+    Examples
+    --------
+    >>> data, scale, offset = pack(np.array([[0.0, 1.0]]))
+    >>> unpack(data, (1, 2), scale, offset)
+    array([[0., 1.]], dtype=float32)
+    """
+    low, high = float(tensor.min()), float(tensor.max())
+    scale = float(np.float32((high - low) / 255 or 1.0))
+    stored = np.clip(np.round((tensor - low) / scale), 0, 255).astype(np.uint8)
+    return zlib.compress(stored.tobytes(), 6), scale, low
+
+
+def unpack(data: bytes, shape: tuple[int, ...], scale: float, offset: float) -> np.ndarray:
+    """Return the float32 tensor of `pack`'s bytes.
+
+    Raises
+    ------
+    ValueError
+        If the bytes are not a tensor of this shape.
+    """
+    stored = np.frombuffer(zlib.decompress(data), dtype=np.uint8)
+    if stored.size != int(np.prod(shape)):
+        raise ValueError(f"tensor must have shape {tuple(shape)}, got {stored.size} numbers")
+    return stored.reshape(shape).astype(np.float32) * np.float32(scale) + np.float32(offset)
