@@ -185,3 +185,22 @@ def removed(known: DataFrame, listed: DataFrame, data_set: str) -> DataFrame:
         .withColumn("state", F.lit("removed"))
         .select(*RECORDINGS.column_names)
     )
+
+
+def listing(
+    manifest: str | None, audio_root: str | None, data_set: str, layout: str
+) -> list[Listed]:
+    """List by the manifest where there is one, else by the folder tree."""
+    if manifest:
+        return from_manifest(manifest, audio_root, data_set)
+    return from_folder(str(audio_root), data_set, layout)
+
+
+def fingerprint(listed: list[Listed]) -> str:
+    """Return a hash of names, sizes and times of the files: changes when any of them does."""
+    digest = hashlib.sha256()
+    for item in listed:
+        path = files.local_copy(item.uri)
+        state = os.stat(path) if os.path.exists(path) else None
+        digest.update(f"{item}{state and (state.st_size, state.st_mtime_ns)}".encode())
+    return digest.hexdigest()

@@ -128,3 +128,24 @@ def bad(outcomes: DataFrame, job: str) -> DataFrame:
         )
         .select(*QUARANTINE.column_names)
     )
+
+
+def not_decoded(recordings: DataFrame, known: DataFrame, p: Parameters) -> DataFrame:
+    """Return the recordings without a spectrogram of these parameters and this content."""
+    same = known.where(F.col("parameters_id") == parameters_id(p)).select("recording_id", "sha256")
+    return recordings.join(same.distinct(), ["recording_id", "sha256"], "left_anti")
+
+
+def decode_summary(outcomes: DataFrame) -> dict[str, object]:
+    """Return counts and sizes of what was decoded."""
+    row = outcomes.agg(
+        F.countDistinct(F.when(F.col("reason").isNull(), F.col("recording_id"))).alias("n"),
+        F.coalesce(F.sum("duration_s"), F.lit(0.0)).alias("s"),
+        F.coalesce(F.sum(F.length("tensor")), F.lit(0)).alias("b"),
+    ).head()
+    hours = row["s"] / 3600
+    return {
+        "decoded now": row["n"],
+        "hours of audio": hours,
+        "MB per hour": row["b"] / 1e6 / hours if hours else 0.0,
+    }

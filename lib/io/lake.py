@@ -7,6 +7,8 @@ Every read is pinned to a version; `Lake.inputs` and `Lake.outputs` tell which, 
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -41,6 +43,11 @@ class Lake:
     outputs: dict[str, int] = field(default_factory=dict)
     n_rows: int = 0
     n_quarantined: int = 0
+
+    def __post_init__(self) -> None:
+        """Make a folder's path absolute: Delta refuses relative ones."""
+        if not re.match(r"^[a-z0-9]+:", self.uri):
+            self.uri = os.path.abspath(self.uri)
 
     @property
     def schema(self) -> str | None:

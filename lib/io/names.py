@@ -24,4 +24,4 @@ def normalise(text: str) -> str:
 @F.pandas_udf("string")
 def normalised(names: pd.Series) -> pd.Series:
     """Spark form of `normalise`."""
-    return names.map(normalise)
+    return names.fillna("").map(normalise)

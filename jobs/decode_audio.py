@@ -1,0 +1,59 @@
+"""decode_audio: decode recordings into spectrogram tensors, only those that are new or changed.
+
+Reads   recordings
+Writes  spectrograms (other parameters make rows beside), quarantine
+
+    ./spark-submit.sh decode_audio --lake /data/lake --representation chroma
+    ./spark-submit.sh decode_audio --lake /data/lake --representation log_mel --duration 30
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from lib.audio import representations, sandbox, spectrograms
+from lib.io.job import Job, Summary, job_parser
+from lib.io.lake import Lake
+from schemas.quarantine import QUARANTINE
+from schemas.recordings import RECORDINGS
+from schemas.spectrograms import SPECTROGRAMS
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = job_parser(__doc__)
+    parser.add_argument("--representation", choices=representations.NAMES, default="chroma")
+    parser.add_argument(
+        "--start", type=float, default=0.0, metavar="S", help="seconds left out at the start"
+    )
+    parser.add_argument(
+        "--duration", type=float, metavar="S", help="seconds decoded (default: all)"
+    )
+    parser.add_argument(
+        "--segment", type=float, metavar="S", help="cut into segments (default: whole)"
+    )
+    return parser.parse_args(argv)
+
+
+def run(lake: Lake, args: argparse.Namespace) -> Summary:
+    """Decode what is not there yet under these parameters and this content hash."""
+    p = representations.parameters(
+        args.representation, start_s=args.start, duration_s=args.duration, segment_s=args.segment
+    )
+    wanted = lake.read(RECORDINGS).where("state = 'present'")
+    lake.ensure(SPECTROGRAMS)
+    new = spectrograms.not_decoded(wanted, lake.spark.table(lake.identifier(SPECTROGRAMS)), p)
+    outcomes = spectrograms.decode_recordings(new, p, sandbox.Limits()).persist()
+    lake.upsert(spectrograms.good(outcomes), SPECTROGRAMS)
+    lake.n_quarantined = lake.upsert(spectrograms.bad(outcomes, "decode_audio"), QUARANTINE)
+    return spectrograms.decode_summary(outcomes) | {
+        "parameters": spectrograms.parameters_id(p),
+        "read": wanted.count(),
+        "quarantined": lake.n_quarantined,
+    }
+
+
+JOB = Job("decode_audio", parse_args, run, (RECORDINGS,), (SPECTROGRAMS, QUARANTINE))
+
+if __name__ == "__main__":
+    JOB.main()

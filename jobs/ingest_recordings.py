@@ -1,0 +1,64 @@
+"""ingest_recordings: register audio files by a manifest or a folder tree; broken ones are set aside.
+
+Reads   a manifest CSV or a folder of WAV, FLAC, OGG, MP3; tracks, to find the catalogue row
+Writes  recordings (merged; files that are gone are marked removed), quarantine
+
+    ./spark-submit.sh ingest_recordings --lake /data/lake --data-set mine --manifest m.csv --audio-root audio
+    ./spark-submit.sh ingest_recordings --lake /data/lake --data-set c80 --audio-root covers80 --layout covers80
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from lib.audio import recordings, spectrograms
+from lib.catalog.matching import with_track_ids
+from lib.io.job import Job, Summary, job_parser
+from lib.io.lake import Lake
+from schemas.quarantine import QUARANTINE
+from schemas.recordings import RECORDINGS
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = job_parser(__doc__)
+    parser.add_argument(
+        "--data-set", required=True, metavar="NAME", help="name of this set of files"
+    )
+    parser.add_argument("--manifest", metavar="CSV", help="columns path, recording_id, work_id, …")
+    parser.add_argument(
+        "--audio-root", metavar="FOLDER", help="where the manifest's paths begin, or the tree"
+    )
+    parser.add_argument(
+        "--layout", choices=recordings.LAYOUTS, default="folders", help="without a manifest"
+    )
+    parser.add_argument(
+        "--split", choices=("by-work", "train", "validation", "test"), default="by-work"
+    )
+    args = parser.parse_args(argv)
+    if not (args.manifest or args.audio_root):
+        parser.error("one of --manifest and --audio-root is required")
+    return args
+
+
+def run(lake: Lake, args: argparse.Namespace) -> Summary:
+    """List, open, hash, register."""
+    listed = recordings.listing(args.manifest, args.audio_root, args.data_set, args.layout)
+    frame = recordings.as_frame(lake.spark, listed)
+    outcomes = recordings.inspect(frame, split=args.split, seed=args.seed).persist()
+    found = with_track_ids(lake, recordings.good(outcomes))
+    lake.ensure(RECORDINGS)
+    gone = recordings.removed(lake.spark.table(lake.identifier(RECORDINGS)), frame, args.data_set)
+    lake.upsert(found.unionByName(gone), RECORDINGS)
+    bad = spectrograms.bad(outcomes, "ingest_recordings")
+    lake.n_quarantined = lake.upsert(bad, QUARANTINE)
+    lake.inputs["files"] = recordings.fingerprint(listed)
+    reasons = [{"reason": r[0], "files": r[1]} for r in bad.groupBy("reason").count().collect()]
+    counts = {"read": len(listed), "recordings": found.count(), "quarantined": lake.n_quarantined}
+    return counts | {"removed": gone.count(), "reasons": reasons}
+
+
+JOB = Job("ingest_recordings", parse_args, run, (), (RECORDINGS, QUARANTINE))
+
+if __name__ == "__main__":
+    JOB.main()

@@ -1,0 +1,165 @@
+"""The six attributes from audio alone, for recordings without a catalogue row.
+
+*Conventions.* Key and mode are measured (Krumhansl-Schmuckler profiles on tuned chroma), and so
+is tempo (autocorrelation of the onset strength, weighted towards 120 BPM). Energy, danceability
+and valence are proxies in 0-1: loudness spread and brightness; strength of the pulse; mode, tempo
+and brightness together. They order recordings; they are not Spotify's numbers.
+
+References
+----------
+Krumhansl. "Cognitive Foundations of Musical Pitch." 1990. Ellis. "Beat tracking by dynamic
+programming." 2007 (tempo weighting).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from lib.audio import sandbox
+from lib.audio.representations import parameters
+from lib.audio.spectrograms import tensor_of
+from lib.io import files
+
+_MAJOR = np.array([6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88])
+_MINOR = np.array([6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17])
+MAX_SECONDS = 180.0
+SCHEMA = (
+    "recording_id string, danceability double, energy double, key int, mode int, "
+    "valence double, tempo double, reason string"
+)
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """The six attributes, in the catalogue's ranges."""
+
+    danceability: float
+    energy: float
+    key: int
+    mode: int
+    valence: float
+    tempo: float
+
+
+def key_of(chroma: np.ndarray) -> tuple[int, int]:
+    """Return (key 0-11, mode 1 major or 0 minor) of a pitch-class profile, shape (12,).
+
+    Examples
+    --------
+    >>> key_of(np.roll(_MAJOR, 7))
+    (7, 1)
+    """
+    profiles = [(t, m, np.roll(p, t)) for t in range(12) for m, p in ((1, _MAJOR), (0, _MINOR))]
+    centred = chroma - chroma.mean()
+    fits = [float(centred @ (p - p.mean())) / (np.std(p) or 1.0) for _, _, p in profiles]
+    key, mode, _ = profiles[int(np.argmax(fits))]
+    return key, mode
+
+
+def tempo_of(onset: np.ndarray, frames_per_second: float) -> tuple[float, float]:
+    """Return (tempo [BPM], pulse strength 0-1) of an onset strength curve, shape (T,)."""
+    centred = onset - onset.mean()
+    if len(centred) < 4 * frames_per_second or not centred.any():
+        return 0.0, 0.0
+    spectrum = np.abs(np.fft.rfft(centred, 2 * len(centred))) ** 2
+    correlation = np.fft.irfft(spectrum)[: len(centred)]
+    correlation /= correlation[0]
+    lags = np.arange(int(frames_per_second * 60 / 240), int(frames_per_second * 60 / 40))
+    bpm = 60 * frames_per_second / lags
+    weight = np.exp(-0.5 * (np.log2(bpm / 120) / 0.9) ** 2)
+    best = int(np.argmax(correlation[lags] * weight))
+    lag = float(lags[best])
+    if 0 < best < len(lags) - 1:  # a parabola through the peak and its neighbours
+        a, b, c = correlation[lags[best] - 1 : lags[best] + 2]
+        lag += 0.5 * (a - c) / (a - 2 * b + c) if (a - 2 * b + c) else 0.0
+    return 60 * frames_per_second / lag, float(np.clip(correlation[lags[best]], 0, 1))
+
+
+def attributes_of(path: str) -> Attributes:
+    """Measure one file (its first three minutes)."""
+    mel = parameters("log_mel", duration_s=MAX_SECONDS)
+    decibels = tensor_of(path, mel)
+    chroma = tensor_of(path, parameters("chroma", duration_s=MAX_SECONDS))
+    key, mode = key_of(chroma.reshape(3, 12, -1).sum(axis=(0, 2)))
+    flux = np.maximum(np.diff(decibels, axis=1), 0).mean(axis=0)
+    tempo, pulse = tempo_of(flux, mel.frames_per_second)
+    loud = float(np.clip((decibels.mean() + 70) / 50, 0, 1))
+    bright = float(np.clip((decibels[64:].mean() - decibels[:64].mean() + 40) / 40, 0, 1))
+    return Attributes(
+        danceability=float(np.clip(0.2 + 0.8 * pulse, 0, 1)),
+        energy=float(np.clip(0.6 * loud + 0.4 * min(flux.mean() / 4, 1), 0, 1)),
+        key=key,
+        mode=mode,
+        valence=float(np.clip(0.3 * mode + 0.3 * min(tempo / 180, 1) + 0.4 * bright, 0, 1)),
+        tempo=tempo,
+    )
+
+
+def estimate(recordings: DataFrame, limits: sandbox.Limits) -> DataFrame:
+    """Return the attributes of every recording, or the reason why not; takes recording_id, uri."""
+
+    def work(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        for frame in frames:
+            yield pd.DataFrame([_row(r.recording_id, r.uri, limits) for r in frame.itertuples()])
+
+    n_tasks = recordings.sparkSession.sparkContext.defaultParallelism
+    spread = recordings.select("recording_id", "uri").repartition(4 * n_tasks, "recording_id")
+    return spread.mapInPandas(work, SCHEMA)
+
+
+def _row(recording_id: str, uri: str, limits: sandbox.Limits) -> dict:
+    names = ("danceability", "energy", "key", "mode", "valence", "tempo")
+    try:
+        path = files.local_copy(uri)
+        if not Path(path).exists():
+            raise sandbox.Refused("missing", "the file is gone")
+        found = sandbox.call(attributes_of, path, limits=limits)
+        values = {n: getattr(found, n) for n in names}
+        return {"recording_id": recording_id, **values, "reason": None}
+    except sandbox.Refused as error:
+        return {"recording_id": recording_id, **dict.fromkeys(names), "reason": error.reason}
+
+
+def as_tracks(estimated: DataFrame, recordings: DataFrame) -> DataFrame:
+    """Name estimated attributes by track_id: the recording's, or ``rec:`` + recording_id."""
+    names = recordings.select("recording_id", "track_id")
+    identity = F.coalesce("track_id", F.concat(F.lit("rec:"), "recording_id"))
+    found = (
+        estimated.where("reason IS NULL")
+        .join(names, "recording_id")
+        .withColumn("track_id", identity)
+    )
+    return found.dropDuplicates(["track_id"])
+
+
+def errors_against(catalog: DataFrame, estimated: DataFrame) -> list[dict]:
+    """Return how far estimates are off where a recording also has a catalogue row."""
+    joined = catalog.alias("c").join(estimated.alias("e"), "track_id")
+    ratio = F.col("e.tempo") / F.col("c.tempo")
+    row = joined.agg(
+        F.count("*").alias("n"),
+        F.mean((F.col("c.key") == F.col("e.key")).cast("double")).alias("key"),
+        F.mean((F.col("c.mode") == F.col("e.mode")).cast("double")).alias("mode"),
+        F.mean((F.abs(ratio - 1) < 0.04).cast("double")).alias("tempo"),
+        *[
+            F.mean(F.abs(F.col(f"c.{a}") - F.col(f"e.{a}"))).alias(a)
+            for a in ("danceability", "energy", "valence")
+        ],
+    ).head()
+    if not row["n"]:
+        return []
+    right = [
+        {"attribute": a, "figure": "share right", "value": row[a], "n": row["n"]}
+        for a in ("key", "mode", "tempo")
+    ]
+    return right + [
+        {"attribute": a, "figure": "mean error of the proxy", "value": row[a], "n": row["n"]}
+        for a in ("danceability", "energy", "valence")
+    ]

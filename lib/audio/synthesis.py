@@ -1,0 +1,203 @@
+"""Version synthesis as a Spark job: one song a task, audio files and manifest rows out."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import soundfile as sf
+from pyspark.sql import DataFrame, SparkSession
+
+from lib.audio import songs
+from lib.audio.render import render
+from lib.audio.songs import Song
+from lib.audio.versions import VersionSpec, arrange, sample_spec
+from lib.io.errors import InputError
+
+SAMPLE_RATE = 16_000
+MANIFEST = (
+    "recording_id",
+    "work_id",
+    "title",
+    "artist",
+    "path",
+    "split",
+    "spec",
+    "key",
+    "mode",
+    "tempo",
+    "energy",
+)
+SCHEMA = ", ".join(f"{n} string" for n in (*MANIFEST, "reason"))
+FORMATS = ((".mp3", None), (".flac", None), (".ogg", None), (".wav", "PCM_16"))
+_ARTISTS = ("The Paper Kites Club", "Nova & the Rays", "Old Harbour", "Ada Vale", "The Signal Men",
+            "Mira Lund", "Copper Street", "Juno Park Band")  # fmt: skip
+
+
+def write_version(song: Song, spec: VersionSpec, number: int, out: Path, split: str) -> dict:
+    """Render one version to a file under ``out``; return its manifest row."""
+    sound = render(arrange(song, spec), spec, sample_rate=SAMPLE_RATE)
+    suffix, subtype = FORMATS[number % len(FORMATS)]
+    inside = Path("audio") / song.song_id / f"{song.song_id}-v{number}{suffix}"
+    (out / inside).parent.mkdir(parents=True, exist_ok=True)
+    part = out / inside.with_name("part-" + inside.name)
+    sf.write(part, sound, SAMPLE_RATE, subtype=subtype)
+    part.rename(out / inside)
+    energy = (
+        0.35 + 0.35 * (spec.drums in ("rock", "disco")) + 0.2 * (spec.pattern in ("power", "strum"))
+    )
+    values = (
+        f"{song.song_id}-v{number}", song.song_id, song.title, _ARTISTS[number % len(_ARTISTS)],
+        str(inside), split, json.dumps(spec.to_dict(), sort_keys=True),
+        str((song.tonic + spec.transpose) % 12), str(song.mode),
+        f"{song.tempo * spec.tempo_ratio:.3f}", f"{energy:.3f}",
+    )  # fmt: skip
+    return dict(zip(MANIFEST, values, strict=True)) | {"reason": None}
+
+
+def synthesize(
+    spark: SparkSession, load: Callable[[str], Song], names: list[tuple[str, str]], out: Path, *,
+    n_versions: int, max_phrases: int | None, seed: int,
+) -> DataFrame:  # fmt: skip
+    """Make the versions of many songs; ``names`` are (song, split); rows as in ``SCHEMA``.
+
+    A song that cannot be read becomes one row with a reason.
+    """
+
+    def work(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        for frame in frames:
+            for name, split in frame.itertuples(index=False):
+                try:
+                    song = load(name)
+                    rows = [
+                        write_version(
+                            song,
+                            sample_spec(song, seed + v, max_phrases=max_phrases),
+                            v,
+                            out,
+                            split,
+                        )
+                        for v in range(n_versions)
+                    ]
+                except ValueError as error:
+                    rows = [dict.fromkeys(MANIFEST, name) | {"reason": str(error)}]
+                yield pd.DataFrame(rows, columns=[*MANIFEST, "reason"])
+
+    listed = spark.createDataFrame(names, "name string, split string")
+    n_tasks = spark.sparkContext.defaultParallelism
+    return listed.repartition(min(len(names), 8 * n_tasks), "name").mapInPandas(work, SCHEMA)
+
+
+def write_manifest(rows: list[dict], out: Path) -> Path:
+    """Write manifest.csv beside the audio, whole or not at all."""
+    path = out / "manifest.csv"
+    part = path.with_suffix(".part")
+    with part.open("w", newline="") as file:
+        writer = csv.DictWriter(file, MANIFEST)
+        writer.writeheader()
+        writer.writerows(
+            {n: r[n] for n in MANIFEST} for r in sorted(rows, key=lambda r: r["recording_id"])
+        )
+    part.rename(path)
+    return path
+
+
+def demo_splits(n_works: int) -> list[tuple[str, str]]:
+    """Return (number, split) of the demo's songs: a quarter test, an eighth validation."""
+    n_test, n_validation = max(2, n_works // 4), max(2, n_works // 8)
+    names = ["test"] * n_test + ["validation"] * n_validation
+    return [(str(i), names[i] if i < len(names) else "train") for i in range(n_works)]
+
+
+def pop909_folders(root: str, limit: int | None) -> list[str]:
+    """Return the song folders of POP909, sorted.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+    found = sorted(str(p.parent) for p in Path(root).rglob("chord_midi.txt"))
+    if not found:
+        raise InputError(
+            f"songs must be folders of POP909 (NNN.mid, chord_midi.txt, beat_midi.txt), got none in "
+            f"{root!r}; unpack pop909.tar.xz there"
+        )
+    return found[:limit]
+
+
+def load_pop909(folder: str) -> Song:
+    """Read one song; see `songs.read_pop909`."""
+    return songs.read_pop909(Path(folder))
+
+
+def demo_catalog(rows: list[dict], n_tracks: int, seed: int) -> pd.DataFrame:
+    """Return a catalogue in the Music Info format: some of the recordings, and made-up tracks."""
+    rng = np.random.default_rng(seed)
+    known = [r for i, r in enumerate(rows) if i % 2 == 0]
+    n_filler = max(n_tracks - len(known), 0)
+    mood = rng.choice(3, n_filler, p=[0.4, 0.25, 0.35])
+    centre = np.array([[0.45, 0.85, 0.35, 145], [0.4, 0.25, 0.25, 90], [0.7, 0.65, 0.75, 118]])[
+        mood
+    ]
+    attributes = centre + rng.normal(size=(n_filler, 4)) * np.array([0.12, 0.12, 0.15, 15])
+    filler = [
+        _catalog_row(
+            f"TRDEMO{i:06d}",
+            f"Track {i}",
+            f"Band {i % 97}",
+            *np.clip(a[:3], 0, 1),
+            int(rng.integers(12)),
+            int(rng.random() < 0.6),
+            max(a[3], 40),
+        )
+        for i, a in enumerate(attributes)
+    ]
+    made = [
+        _catalog_row(
+            f"TRREC{i:06d}",
+            r["title"],
+            r["artist"],
+            0.4 + 0.3 * math.sin(i) ** 2,
+            float(r["energy"]),
+            0.3 + 0.4 * int(r["mode"]),
+            int(r["key"]),
+            int(r["mode"]),
+            float(r["tempo"]),
+        )
+        for i, r in enumerate(known)
+    ]
+    return pd.DataFrame(made + filler)
+
+
+def _catalog_row(
+    track_id: str,
+    name: str,
+    artist: str,
+    danceability: float,
+    energy: float,
+    valence: float,
+    key: int,
+    mode: int,
+    tempo: float,
+) -> dict:
+    return {
+        "track_id": track_id, "name": name, "artist": artist, "spotify_preview_url": "", "spotify_id": "",
+        "tags": "demo, made up", "genre": "", "year": 2000 + len(name) % 20, "duration_ms": 180000,
+        "danceability": round(float(danceability), 3), "energy": round(float(energy), 3), "key": key,
+        "loudness": -8.0, "mode": mode, "speechiness": 0.05, "acousticness": 0.2, "instrumentalness": 0.0,
+        "liveness": 0.1, "valence": round(float(valence), 3), "tempo": round(float(tempo), 3),
+        "time_signature": 4,
+    }  # fmt: skip
+
+
+def made_and_refused(rows: list) -> tuple[list[dict], list[dict]]:
+    """Return manifest rows, and (song, reason) of the songs that could not be read."""
+    everything = [r.asDict() for r in rows]
+    refused = [{"song": r["work_id"], "reason": r["reason"]} for r in everything if r["reason"]]
+    return [r for r in everything if not r["reason"]], refused

@@ -1,0 +1,1 @@
+"""Triplets at scale: which recordings are anchor, positive and negative, never their tensors."""

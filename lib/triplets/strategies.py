@@ -1,0 +1,183 @@
+"""Anchor, positive and negative for every anchor, exactly, without a cross join.
+
+*Conventions.* Candidates of one split are laid in one row, sorted by label; each label then owns a
+range of positions. A positive is a position inside the anchor's range, a negative one outside it,
+both drawn by a hash of (seed, anchor, draw): the same whatever the partitions, no rejection, and a
+label that holds half of all recordings costs no more than a small one. Strategies:
+
+``cluster``       label = cluster of the recording's track; positive = another of the cluster
+``augmentation``  label = work; positive = the anchor, augmented by a drawn spec
+``clique``        label = work; positive = another version of the work
+``mix``           each draw takes one of the three, by weight
+
+References
+----------
+The write-ups: cluster triplets ("Triplets from Music Info"), augmentation ("Deployment").
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from lib.io.names import normalised
+from schemas.triplets import TRIPLETS
+
+KINDS = ("cluster", "augmentation", "clique")
+STRATEGIES = (*KINDS, "mix")
+_TRIES = 4  # negatives tried until one is of another work
+
+
+def candidates(recordings: DataFrame, clusters: DataFrame | None) -> DataFrame:
+    """Return recording_id, work_id, split, cluster of what may be in a triplet.
+
+    Takes `recordings` rows and, for strategy cluster, rows of `track_clusters`. Test works are
+    left out, and so is every work that has the title of a test work.
+    """
+    own_work = F.coalesce("work_id", "recording_id")
+    found = recordings.where("state = 'present'").withColumn("work_id", own_work)
+    tests = found.where("split = 'test'").select(normalised("title").alias("_title")).distinct()
+    train = found.where("split <> 'test'").withColumn("_title", normalised("title"))
+    train = train.join(tests.where("_title <> ''"), "_title", "left_anti")
+    train = train.withColumn("track_id", F.coalesce("track_id", F.concat(F.lit("rec:"), "recording_id")))
+    columns = ["recording_id", "work_id", "split"]
+    if clusters is None:
+        return train.select(*columns, F.lit(None).cast("string").alias("cluster"))
+    by_track = clusters.select("track_id", F.col("cluster").cast("string").alias("cluster"))
+    return train.join(by_track, "track_id", "left").select(*columns, "cluster")
+
+
+def of_model(clusters: DataFrame, model_id: str | None) -> DataFrame:
+    """Return the rows of one cluster model: by id, or the first of encoding musical."""
+    if model_id:
+        return clusters.where(F.col("cluster_model_id") == model_id)
+    first = clusters.select("cluster_model_id").orderBy("cluster_model_id").head()
+    return clusters.where(F.col("cluster_model_id") == (first[0] if first else ""))
+
+
+def generate(found: DataFrame, strategy: str, *, per_anchor: int, seed: int, weights: dict[str, float] | None = None) -> DataFrame:
+    """Return rows of `triplets`: ``per_anchor`` for every anchor that can have them.
+
+    Takes the columns of `candidates`. Anchors that are alone under their label, or whose label is
+    all there is, have none.
+
+    Raises
+    ------
+    ValueError
+        If the strategy is unknown or per_anchor is not positive.
+    """
+    if strategy not in STRATEGIES:
+        raise ValueError(f"strategy must be one of {STRATEGIES}, got {strategy!r}")
+    if per_anchor < 1:
+        raise ValueError(f"per_anchor must be at least 1, got {per_anchor}")
+    shares = (weights or dict.fromkeys(KINDS, 1.0)) if strategy == "mix" else {strategy: 1.0}
+    pick = _uniform(seed, "kind", F.col("recording_id"), F.col("draw"))
+    total, low = sum(shares.values()), 0.0
+    frames = []
+    for kind, share in shares.items():
+        draws = found.withColumn("draw", F.explode(F.sequence(F.lit(0), F.lit(per_anchor - 1))))
+        mine = draws.where((pick >= low / total) & (pick < (low + share) / total))
+        low += share
+        frames.append(_of_kind(found, mine, kind, seed))
+    together = frames[0]
+    for frame in frames[1:]:
+        together = together.unionByName(frame)
+    return together.select(
+        F.lit(strategy).alias("strategy"),
+        F.lit(seed).cast("long").alias("seed"),
+        *TRIPLETS.column_names[2:],
+    )
+
+
+def _of_kind(found: DataFrame, draws: DataFrame, kind: str, seed: int) -> DataFrame:
+    label = F.col("cluster") if kind == "cluster" else F.col("work_id")
+    laid = lay_out(found.withColumn("label", label).where("label IS NOT NULL"))
+    anchors = draws.select("recording_id", "draw").join(laid, "recording_id")
+    if kind != "augmentation":
+        anchors = anchors.where("size > 1")
+    anchors = anchors.where("size < total")
+    own = F.col("position") - F.col("start")
+    other = _pick(F.col("size") - 1, seed, f"{kind}+")
+    positive = F.when(F.lit(kind == "augmentation"), F.col("position")).otherwise(
+        F.col("start") + other + F.when(other >= own, 1).otherwise(0)
+    )
+    outside = F.col("total") - F.col("size")
+    tries = []
+    for i in range(_TRIES):
+        drawn = _pick(outside, seed, f"{kind}-{i}")
+        tries.append(drawn + F.when(drawn >= F.col("start"), F.col("size")).otherwise(0))
+    tried = anchors.withColumns({"_positive": positive, "_negatives": F.array(*tries)})
+    return _resolve(tried, laid, kind, seed)
+
+
+def _resolve(tried: DataFrame, laid: DataFrame, kind: str, seed: int) -> DataFrame:
+    """Turn positions into recordings; keep the first negative that is of another work."""
+    at = laid.select(
+        "split", F.col("position").alias("_at"), F.col("recording_id").alias("_id"),
+        F.col("work_id").alias("_work"), F.col("label").alias("_label"),
+    )  # fmt: skip
+    a = tried.alias("a")
+    negatives = (
+        a.select("split", "recording_id", "draw", "work_id", F.posexplode("_negatives").alias("_try", "_at"))
+        .join(at, ["split", "_at"])
+        .where("_work <> work_id")
+        .groupBy("recording_id", "draw")
+        .agg(F.min(F.struct("_try", "_id", "_label")).alias("_negative"))
+    )
+    positives = at.select("split", F.col("_at").alias("_positive"), F.col("_id").alias("positive"))
+    rows = tried.join(positives, ["split", "_positive"]).join(negatives, ["recording_id", "draw"])
+    spec = _augmentation(seed) if kind == "augmentation" else F.lit(None).cast("string")
+    return rows.select(
+        "split",
+        F.col("recording_id").alias("anchor"),
+        F.col("draw").cast("int").alias("draw"),
+        "positive",
+        F.col("_negative._id").alias("negative"),
+        F.lit(kind).alias("kind"),
+        spec.alias("augmentation"),
+        F.col("label").alias("anchor_label"),
+        F.col("_negative._label").alias("negative_label"),
+        F.lit(None).cast("double").alias("distance_positive"),
+        F.lit(None).cast("double").alias("distance_negative"),
+    )
+
+
+def lay_out(found: DataFrame) -> DataFrame:
+    """Add position, start and size of the label's range, and total, within each split."""
+    sizes = found.groupBy("split", "label").agg(F.count("*").alias("size"))
+    before = Window.partitionBy("split").orderBy("label").rowsBetween(Window.unboundedPreceding, -1)
+    whole = Window.partitionBy("split")
+    sizes = sizes.withColumns(
+        {
+            "start": F.coalesce(F.sum("size").over(before), F.lit(0)),
+            "total": F.sum("size").over(whole),
+        }
+    )
+    within = Window.partitionBy("split", "label").orderBy("recording_id")
+    numbered = found.withColumn("_turn", F.row_number().over(within) - 1)
+    return numbered.join(sizes, ["split", "label"]).withColumn("position", F.col("start") + F.col("_turn")).drop("_turn")
+
+
+def _uniform(seed: int, purpose: str, *columns: Column) -> Column:
+    hashed = F.xxhash64(F.lit(seed), F.lit(purpose), *columns)
+    return F.pmod(hashed, F.lit(1 << 40)) / float(1 << 40)
+
+
+def _pick(n: Column, seed: int, purpose: str) -> Column:
+    """Draw a number from 0 to n-1 (0 where n is 0)."""
+    drawn = F.pmod(F.xxhash64(F.lit(seed), F.lit(purpose), "recording_id", "draw"), F.greatest(n, F.lit(1)))
+    return drawn.cast("long")
+
+
+def _augmentation(seed: int) -> Column:
+    """Draw a spec for `lib.audio.augment`, as JSON."""
+    u = [_uniform(seed, f"augment{i}", F.col("recording_id"), F.col("draw")) for i in range(6)]
+    coin = lambda x, value, neutral: F.when(x < 0.5, value).otherwise(F.lit(neutral))  # noqa: E731
+    return F.to_json(
+        F.struct(
+            coin(u[0], F.floor(u[3] * 9).cast("int") - 4, 0).alias("pitch_shift"),
+            coin(u[1], F.round(0.8 + u[4] * 0.45, 4), 1.0).alias("time_stretch"),
+            coin(u[2], F.round(0.02 + u[5] * 0.1, 4), 0.0).alias("noise"),
+            F.floor(u[3] * u[4] * (1 << 31)).cast("int").alias("seed"),
+        )
+    )
