@@ -13,26 +13,31 @@ programming." 2007 (tempo weighting).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from lib.audio import sandbox
 from lib.audio.representations import parameters
 from lib.audio.spectrograms import tensor_of
 from lib.io import files
+from lib.io.rows import map_rows
 
 _MAJOR = np.array([6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88])
 _MINOR = np.array([6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17])
 MAX_SECONDS = 180.0
-SCHEMA = (
-    "recording_id string, danceability double, energy double, key int, mode int, "
-    "valence double, tempo double, reason string"
+_NUMBERS = {
+    "danceability": T.DoubleType(), "energy": T.DoubleType(), "key": T.IntegerType(),
+    "mode": T.IntegerType(), "valence": T.DoubleType(), "tempo": T.DoubleType(),
+}  # fmt: skip
+_OUTCOME = T.StructType(
+    [T.StructField("recording_id", T.StringType())]
+    + [T.StructField(name, kind) for name, kind in _NUMBERS.items()]
+    + [T.StructField("reason", T.StringType())]
 )
 
 
@@ -105,26 +110,26 @@ def attributes_of(path: str) -> Attributes:
 def estimate(recordings: DataFrame, limits: sandbox.Limits) -> DataFrame:
     """Return the attributes of every recording, or the reason why not; takes recording_id, uri."""
 
-    def work(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        for frame in frames:
-            yield pd.DataFrame([_row(r.recording_id, r.uri, limits) for r in frame.itertuples()])
-
-    n_tasks = recordings.sparkSession.sparkContext.defaultParallelism
-    spread = recordings.select("recording_id", "uri").repartition(4 * n_tasks, "recording_id")
-    return spread.mapInPandas(work, SCHEMA)
+    return map_rows(
+        recordings.select("recording_id", "uri"),
+        lambda r: [_row(r["recording_id"], r["uri"], limits)],
+        _OUTCOME,
+        spread_by="recording_id",
+    )
 
 
 def _row(recording_id: str, uri: str, limits: sandbox.Limits) -> dict:
-    names = ("danceability", "energy", "key", "mode", "valence", "tempo")
     try:
         path = files.local_copy(uri)
         if not Path(path).exists():
             raise sandbox.Refused("missing", "the file is gone")
-        found = sandbox.call(attributes_of, path, limits=limits)
-        values = {n: getattr(found, n) for n in names}
-        return {"recording_id": recording_id, **values, "reason": None}
+        return {"recording_id": recording_id, **sandbox.call(_measured, path, limits=limits)}
     except sandbox.Refused as error:
-        return {"recording_id": recording_id, **dict.fromkeys(names), "reason": error.reason}
+        return {"recording_id": recording_id, "reason": error.reason}
+
+
+def _measured(path: str) -> dict:
+    return asdict(attributes_of(path))
 
 
 def as_tracks(estimated: DataFrame, recordings: DataFrame) -> DataFrame:

@@ -33,7 +33,9 @@ def apply(tensor: np.ndarray, representation: str, spec: str | None) -> np.ndarr
     if shift and representation == "chroma":
         tensor = roll_key(tensor, shift)
     elif shift:
-        bands = shift if representation == "log_frequency" else round(shift * MEL_BANDS_PER_SEMITONE)
+        bands = (
+            shift if representation == "log_frequency" else round(shift * MEL_BANDS_PER_SEMITONE)
+        )
         tensor = _shift_bands(tensor, bands)
     stretch = float(asked.get("time_stretch", 1.0))
     if stretch != 1.0:

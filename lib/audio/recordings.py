@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from pyspark.sql import types as T
 from lib.audio import decode, sandbox
 from lib.io import files
 from lib.io.errors import InputError
+from lib.io.rows import map_rows
 from schemas.recordings import RECORDINGS
 
 LAYOUTS = ("flat", "folders", "covers80")
@@ -138,14 +138,7 @@ def inspect(listed: DataFrame, *, split: str, seed: int) -> DataFrame:
     ``split`` is train, validation, test, or by-work for those rows that name none.
     """
     limits = sandbox.Limits(cpu_s=60, wall_s=120)
-
-    def work(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        for frame in frames:
-            rows = [_row(r._asdict(), split, seed, limits) for r in frame.itertuples(index=False)]
-            yield pd.DataFrame(rows, columns=_OUTCOME.fieldNames())
-
-    n_tasks = listed.sparkSession.sparkContext.defaultParallelism
-    return listed.repartition(4 * n_tasks, "uri").mapInPandas(work, _OUTCOME)
+    return map_rows(listed, lambda row: [_row(row, split, seed, limits)], _OUTCOME, spread_by="uri")
 
 
 def as_frame(spark: SparkSession, listed: list[Listed]) -> DataFrame:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
@@ -16,6 +15,7 @@ from lib.audio import decode, representations, sandbox, tensors
 from lib.audio.representations import Parameters
 from lib.io import files
 from lib.io.models import model_id_of
+from lib.io.rows import map_rows
 from schemas.quarantine import QUARANTINE
 from schemas.spectrograms import SPECTROGRAMS
 
@@ -95,17 +95,12 @@ def decode_recordings(recordings: DataFrame, p: Parameters, limits: sandbox.Limi
     Rows with a `reason` are failures; `good` and `bad` tell them apart.
     """
 
-    def work(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        for frame in frames:
-            for r in frame.itertuples():
-                rows = rows_of(r.recording_id, r.uri, r.sha256, p, limits)
-                yield pd.DataFrame(rows, columns=_OUTCOME.fieldNames())
-
-    n_tasks = recordings.sparkSession.sparkContext.defaultParallelism
-    spread = recordings.select("recording_id", "uri", "sha256").repartition(
-        4 * n_tasks, "recording_id"
+    return map_rows(
+        recordings.select("recording_id", "uri", "sha256"),
+        lambda r: rows_of(r["recording_id"], r["uri"], r["sha256"], p, limits),
+        _OUTCOME,
+        spread_by="recording_id",
     )
-    return spread.mapInPandas(work, _OUTCOME)
 
 
 def good(outcomes: DataFrame) -> DataFrame:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import soundfile as sf
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import types as T
 
 from lib.audio import songs
 from lib.audio.render import render
 from lib.audio.songs import Song
 from lib.audio.versions import VersionSpec, arrange, sample_spec
 from lib.io.errors import InputError
+from lib.io.rows import map_rows
 
 SAMPLE_RATE = 16_000
 MANIFEST = (
@@ -33,7 +35,7 @@ MANIFEST = (
     "tempo",
     "energy",
 )
-SCHEMA = ", ".join(f"{n} string" for n in (*MANIFEST, "reason"))
+_OUTCOME = T.StructType([T.StructField(n, T.StringType()) for n in (*MANIFEST, "reason")])
 FORMATS = ((".mp3", None), (".flac", None), (".ogg", None), (".wav", "PCM_16"))
 _ARTISTS = ("The Paper Kites Club", "Nova & the Rays", "Old Harbour", "Ada Vale", "The Signal Men",
             "Mira Lund", "Copper Street", "Juno Park Band")  # fmt: skip
@@ -64,33 +66,24 @@ def synthesize(
     spark: SparkSession, load: Callable[[str], Song], names: list[tuple[str, str]], out: Path, *,
     n_versions: int, max_phrases: int | None, seed: int,
 ) -> DataFrame:  # fmt: skip
-    """Make the versions of many songs; ``names`` are (song, split); rows as in ``SCHEMA``.
+    """Make the versions of many songs; ``names`` are (song, split); rows as
+    in a manifest, and reason.
 
     A song that cannot be read becomes one row with a reason.
     """
 
-    def work(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        for frame in frames:
-            for name, split in frame.itertuples(index=False):
-                try:
-                    song = load(name)
-                    rows = [
-                        write_version(
-                            song,
-                            sample_spec(song, seed + v, max_phrases=max_phrases),
-                            v,
-                            out,
-                            split,
-                        )
-                        for v in range(n_versions)
-                    ]
-                except ValueError as error:
-                    rows = [dict.fromkeys(MANIFEST, name) | {"reason": str(error)}]
-                yield pd.DataFrame(rows, columns=[*MANIFEST, "reason"])
+    def versions(row: dict) -> list[dict]:
+        try:
+            song = load(row["name"])
+            specs = [
+                sample_spec(song, seed + v, max_phrases=max_phrases) for v in range(n_versions)
+            ]
+            return [write_version(song, spec, v, out, row["split"]) for v, spec in enumerate(specs)]
+        except ValueError as error:
+            return [{"work_id": row["name"], "reason": str(error)}]
 
     listed = spark.createDataFrame(names, "name string, split string")
-    n_tasks = spark.sparkContext.defaultParallelism
-    return listed.repartition(min(len(names), 8 * n_tasks), "name").mapInPandas(work, SCHEMA)
+    return map_rows(listed, versions, _OUTCOME, spread_by="name")
 
 
 def write_manifest(rows: list[dict], out: Path) -> Path:

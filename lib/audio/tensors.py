@@ -34,7 +34,19 @@ def unpack(data: bytes, shape: tuple[int, ...], scale: float, offset: float) -> 
     ValueError
         If the bytes are not a tensor of this shape.
     """
-    stored = np.frombuffer(zlib.decompress(data), dtype=np.uint8)
-    if stored.size != int(np.prod(shape)):
-        raise ValueError(f"tensor must have shape {tuple(shape)}, got {stored.size} numbers")
+    stored = np.frombuffer(stored_bytes(data, shape), dtype=np.uint8)
     return stored.reshape(shape).astype(np.float32) * np.float32(scale) + np.float32(offset)
+
+
+def stored_bytes(data: bytes, shape: tuple[int, ...]) -> bytes:
+    """Return the uint8 numbers of `pack`'s bytes, still scaled.
+
+    Raises
+    ------
+    ValueError
+        If the bytes are not a tensor of this shape.
+    """
+    stored = zlib.decompress(data)
+    if len(stored) != int(np.prod(shape)):
+        raise ValueError(f"tensor must have shape {tuple(shape)}, got {len(stored)} numbers")
+    return stored

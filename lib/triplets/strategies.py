@@ -39,7 +39,9 @@ def candidates(recordings: DataFrame, clusters: DataFrame | None) -> DataFrame:
     tests = found.where("split = 'test'").select(normalised("title").alias("_title")).distinct()
     train = found.where("split <> 'test'").withColumn("_title", normalised("title"))
     train = train.join(tests.where("_title <> ''"), "_title", "left_anti")
-    train = train.withColumn("track_id", F.coalesce("track_id", F.concat(F.lit("rec:"), "recording_id")))
+    train = train.withColumn(
+        "track_id", F.coalesce("track_id", F.concat(F.lit("rec:"), "recording_id"))
+    )
     columns = ["recording_id", "work_id", "split"]
     if clusters is None:
         return train.select(*columns, F.lit(None).cast("string").alias("cluster"))
@@ -55,7 +57,14 @@ def of_model(clusters: DataFrame, model_id: str | None) -> DataFrame:
     return clusters.where(F.col("cluster_model_id") == (first[0] if first else ""))
 
 
-def generate(found: DataFrame, strategy: str, *, per_anchor: int, seed: int, weights: dict[str, float] | None = None) -> DataFrame:
+def generate(
+    found: DataFrame,
+    strategy: str,
+    *,
+    per_anchor: int,
+    seed: int,
+    weights: dict[str, float] | None = None,
+) -> DataFrame:
     """Return rows of `triplets`: ``per_anchor`` for every anchor that can have them.
 
     Takes the columns of `candidates`. Anchors that are alone under their label, or whose label is
@@ -118,7 +127,13 @@ def _resolve(tried: DataFrame, laid: DataFrame, kind: str, seed: int) -> DataFra
     )  # fmt: skip
     a = tried.alias("a")
     negatives = (
-        a.select("split", "recording_id", "draw", "work_id", F.posexplode("_negatives").alias("_try", "_at"))
+        a.select(
+            "split",
+            "recording_id",
+            "draw",
+            "work_id",
+            F.posexplode("_negatives").alias("_try", "_at"),
+        )
         .join(at, ["split", "_at"])
         .where("_work <> work_id")
         .groupBy("recording_id", "draw")
@@ -155,7 +170,11 @@ def lay_out(found: DataFrame) -> DataFrame:
     )
     within = Window.partitionBy("split", "label").orderBy("recording_id")
     numbered = found.withColumn("_turn", F.row_number().over(within) - 1)
-    return numbered.join(sizes, ["split", "label"]).withColumn("position", F.col("start") + F.col("_turn")).drop("_turn")
+    return (
+        numbered.join(sizes, ["split", "label"])
+        .withColumn("position", F.col("start") + F.col("_turn"))
+        .drop("_turn")
+    )
 
 
 def _uniform(seed: int, purpose: str, *columns: Column) -> Column:
@@ -165,7 +184,9 @@ def _uniform(seed: int, purpose: str, *columns: Column) -> Column:
 
 def _pick(n: Column, seed: int, purpose: str) -> Column:
     """Draw a number from 0 to n-1 (0 where n is 0)."""
-    drawn = F.pmod(F.xxhash64(F.lit(seed), F.lit(purpose), "recording_id", "draw"), F.greatest(n, F.lit(1)))
+    drawn = F.pmod(
+        F.xxhash64(F.lit(seed), F.lit(purpose), "recording_id", "draw"), F.greatest(n, F.lit(1))
+    )
     return drawn.cast("long")
 
 

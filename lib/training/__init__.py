@@ -1,0 +1,1 @@
+"""Siamese networks trained on triplets across workers, straight from Delta."""

@@ -1,0 +1,90 @@
+"""Checkpoints: whole or not at all, with a checksum; the newest valid one is loaded.
+
+*Conventions.* ``epoch-0003.safetensors`` holds the weights, and as metadata the SHA-256 of its
+companion ``epoch-0003.pt`` (optimizer) and the figures so far; written beside, then renamed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What training needs to go on."""
+
+    epoch: int
+    weights: dict[str, torch.Tensor]
+    optimizer: dict[str, Any]
+    epochs: list[dict]
+
+
+def save(folder: Path, checkpoint: Checkpoint, *, keep: int = 2) -> Path:
+    """Write a checkpoint; the ``keep`` newest stay."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = folder / f"epoch-{checkpoint.epoch:04d}"
+    optimizer = stem.with_suffix(".pt")
+    _atomically(optimizer, lambda part: torch.save(checkpoint.optimizer, part))
+    metadata = {
+        "epoch": str(checkpoint.epoch),
+        "optimizer_sha256": hashlib.sha256(optimizer.read_bytes()).hexdigest(),
+        "weights_sha256": hash_of(checkpoint.weights),
+        "epochs": json.dumps(checkpoint.epochs),
+    }
+    weights = {k: v.detach().cpu().contiguous().clone() for k, v in checkpoint.weights.items()}
+    path = stem.with_suffix(".safetensors")
+    _atomically(path, lambda part: save_file(weights, str(part), metadata))
+    for old in sorted(folder.glob("epoch-*.safetensors"))[:-keep]:
+        old.unlink()
+        old.with_suffix(".pt").unlink(missing_ok=True)
+    return path
+
+
+def load_newest(folder: Path) -> Checkpoint | None:
+    """Return the newest checkpoint that is whole, or None."""
+    for path in sorted(folder.glob("epoch-*.safetensors"), reverse=True):
+        checkpoint = _load(path)
+        if checkpoint:
+            return checkpoint
+    return None
+
+
+def _load(path: Path) -> Checkpoint | None:
+    optimizer = path.with_suffix(".pt")
+    try:
+        with safe_open(str(path), "pt") as file:
+            metadata = file.metadata()
+            weights = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+        whole = hashlib.sha256(optimizer.read_bytes()).hexdigest() == metadata["optimizer_sha256"]
+        if not whole or hash_of(weights) != metadata["weights_sha256"]:
+            return None
+        state = torch.load(optimizer, weights_only=True)
+    except (SafetensorError, OSError, KeyError, RuntimeError, EOFError):
+        return None
+    return Checkpoint(int(metadata["epoch"]), weights, state, json.loads(metadata["epochs"]))
+
+
+def hash_of(weights: dict[str, torch.Tensor]) -> str:
+    """Return the SHA-256 over all weights, in name order."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(name.encode())
+        digest.update(weights[name].detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _atomically(path: Path, write: Any) -> None:
+    part = path.with_name(f".{path.name}.part")
+    write(part)
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    part.replace(path)

@@ -1,0 +1,72 @@
+"""All settings of one training, and the presets: the write-up's three and covernet.
+
+References
+----------
+The write-up "Deployment": ResNet-18 last block (batch 64, 8 epochs, lr 1e-4), ResNet-18 all
+layers (batch 32, 8 epochs, lr 1e-5), CNN from scratch (batch 32, 10 epochs, lr 1e-5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+
+LOSSES = ("triplet", "batch_hard", "supcon", "ntxent")
+BACKENDS = ("horovod", "horovod-spark", "torch-distributor")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of one training; ``batch_size`` counts triplets over all ranks together."""
+
+    network: str
+    representation: str
+    batch_size: int
+    epochs: int
+    learning_rate: float
+    weight_decay: float = 0.0
+    loss: str = "triplet"
+    margin: float = 1.0
+    temperature: float = 0.1
+    crop_s: float = 10.0
+    max_grad_norm: float = 5.0
+    schedule: str = "constant"
+    patience: int = 0
+    seed: int = 123
+    weights: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained."""
+        if self.loss not in LOSSES:
+            raise ValueError(f"loss must be one of {LOSSES}, got {self.loss!r}")
+        for name in ("batch_size", "epochs", "learning_rate", "crop_s", "temperature"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+
+    def to_dict(self) -> dict:
+        """Return plain data, ready for JSON."""
+        return asdict(self)
+
+
+PRESETS = {
+    "resnet18_last_block": TrainConfig("resnet18_last_block", "log_mel", 64, 8, 1e-4),
+    "resnet18_all": TrainConfig("resnet18_all", "log_mel", 32, 8, 1e-5, weight_decay=1e-4),
+    "cnn": TrainConfig("cnn", "log_mel", 32, 10, 1e-5, weight_decay=1e-4),
+    "covernet": TrainConfig(
+        "covernet", "chroma", 32, 12, 2e-3, weight_decay=1e-2, loss="supcon", margin=0.3,
+        crop_s=30.0, schedule="cosine",
+    ),
+}  # fmt: skip
+
+
+def preset(name: str, **changes: object) -> TrainConfig:
+    """Return a preset with the settings that are not None changed.
+
+    Raises
+    ------
+    ValueError
+        If the preset is unknown or a setting is out of range.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"preset must be one of {sorted(PRESETS)}, got {name!r}")
+    given = {k: v for k, v in changes.items() if v is not None}
+    return replace(PRESETS[name], **given)  # type: ignore[arg-type]

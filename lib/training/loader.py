@@ -1,0 +1,257 @@
+"""Triplets and their tensors, out of exactly the files of two pinned snapshots.
+
+*Conventions.* petastorm reads the triplets (ids) and the spectrograms once, each by the files of
+one Delta version, and every read must give exactly the rows that Delta's log counts. Tensors go
+into one flat memory-mapped file of uint8, a recording once however many triplets name it; a
+triplet is three row numbers (12 bytes), so storage does not grow with the number of triplets
+(writing the tensors out a triplet would cost 3 x 35 kB each: 105 GB a million).
+
+The order of an epoch is a permutation of all triplets by (seed, epoch); a global batch is the next
+``batch_size`` of it, and rank r of n takes every n-th: disjoint, complete, equal steps, and the
+same global batches whatever the number of ranks.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from lib.audio import augment, tensors
+from lib.io.errors import InputError
+from lib.io.lake import Snapshot
+
+
+def read_rows(
+    snapshot: Snapshot, columns: list[str], *, reader: str = "petastorm"
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yield batches of columns of all rows of a snapshot, by petastorm or by pyarrow.
+
+    Raises
+    ------
+    RuntimeError
+        If the number of rows read is not the number that Delta's log gives.
+    """
+    n_rows = 0
+    for batch in (
+        _petastorm(snapshot, columns) if reader == "petastorm" else _arrow(snapshot, columns)
+    ):
+        n_rows += len(batch[columns[0]])
+        yield batch
+    if n_rows != snapshot.n_rows:
+        raise RuntimeError(
+            f"rows read of {snapshot.table} version {snapshot.version} must be {snapshot.n_rows}, "
+            f"got {n_rows} by {reader}"
+        )
+
+
+def _petastorm(snapshot: Snapshot, columns: list[str]) -> Iterator[dict[str, np.ndarray]]:
+    from lib.training import petastorm_compat  # noqa: F401
+    from petastorm import make_batch_reader
+
+    if not snapshot.n_rows:
+        return
+    urls = [path if "://" in path else f"file://{path}" for path in snapshot.paths]
+    with make_batch_reader(
+        urls, schema_fields=columns, shuffle_row_groups=False, num_epochs=1,
+        reader_pool_type="thread", workers_count=1,
+    ) as reader:  # fmt: skip
+        for batch in reader:
+            yield batch._asdict()
+
+
+def _arrow(snapshot: Snapshot, columns: list[str]) -> Iterator[dict[str, np.ndarray]]:
+    import pyarrow.dataset as ds
+
+    for batch in ds.dataset(list(snapshot.paths)).to_batches(columns=columns):
+        if batch.num_rows:
+            yield {c: batch.column(c).to_numpy(zero_copy_only=False) for c in columns}
+
+
+@dataclass(frozen=True)
+class TensorStore:
+    """Tensors of many recordings, flat in one memory-mapped file."""
+
+    rows: dict[str, int]
+    memory: np.memmap
+    starts: np.ndarray
+    shapes: np.ndarray
+    scales: np.ndarray
+    frames_per_second: float
+
+    def tensor(self, row: int) -> np.ndarray:
+        """Return one tensor, (n_bins, T) float32."""
+        n_bins, n_frames = self.shapes[row]
+        start = self.starts[row]
+        stored = self.memory[start : start + n_bins * n_frames].reshape(n_bins, n_frames)
+        scale, offset = self.scales[row]
+        return stored.astype(np.float32) * scale + offset
+
+
+def tensor_store(
+    snapshot: Snapshot, representation: str, folder: str, *, reader: str = "petastorm"
+) -> TensorStore:
+    """Read the first segment of every recording in this representation.
+
+    Raises
+    ------
+    InputError
+        If there is none, or several parameters of one representation: one must be chosen.
+    """
+    columns = [
+        "recording_id",
+        "representation",
+        "parameters_id",
+        "segment",
+        "frames_per_second",
+        "shape",
+        "scale",
+        "offset",
+        "tensor",
+    ]
+    found, kinds, n_bytes = {}, set(), 0
+    starts, shapes, scales, rate = [], [], [], 0.0
+    with tempfile.NamedTemporaryFile(dir=folder, suffix=".u8", delete=False) as file:
+        for batch in read_rows(snapshot, columns, reader=reader):
+            for i in np.flatnonzero(
+                (batch["representation"] == representation) & (batch["segment"] == 0)
+            ):
+                shape = tuple(int(n) for n in batch["shape"][i])
+                data = tensors.stored_bytes(batch["tensor"][i], shape)
+                found[str(batch["recording_id"][i])] = len(starts)
+                starts.append(n_bytes)
+                shapes.append(shape)
+                scales.append((batch["scale"][i], batch["offset"][i]))
+                kinds.add(str(batch["parameters_id"][i]))
+                rate = float(batch["frames_per_second"][i])
+                n_bytes += file.write(data)
+        name = file.name
+    if len(kinds) != 1:
+        raise InputError(
+            f"spectrograms must hold {representation} under one set of parameters, got "
+            f"{sorted(kinds)}; run decode_audio --representation {representation}"
+        )
+    memory = np.memmap(name, dtype=np.uint8, mode="r")
+    return TensorStore(
+        found, memory, np.array(starts), np.array(shapes), np.array(scales, np.float32), rate
+    )
+
+
+@dataclass(frozen=True)
+class Triplets:
+    """Triplets of one split as row numbers of a `TensorStore`."""
+
+    rows: np.ndarray  # (n, 3) int32: anchor, positive, negative
+    labels: np.ndarray  # (n, 2) int64: of anchor and positive, of negative
+    augmentations: np.ndarray  # (n,) object: spec of the positive, or None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def read_triplets(
+    snapshot: Snapshot, store: TensorStore, *, strategy: str, seed: int, reader: str = "petastorm"
+) -> dict[str, Triplets]:
+    """Return the triplets of a strategy and seed by split; those without a tensor are left out.
+
+    Raises
+    ------
+    InputError
+        If there are no training triplets.
+    """
+    columns = [
+        "strategy",
+        "seed",
+        "split",
+        "anchor",
+        "draw",
+        "positive",
+        "negative",
+        "augmentation",
+        "anchor_label",
+        "negative_label",
+    ]
+    parts: dict[str, list] = {"train": [], "validation": []}
+    for batch in read_rows(snapshot, columns, reader=reader):
+        for i in np.flatnonzero((batch["strategy"] == strategy) & (batch["seed"] == seed)):
+            ids = [str(batch[c][i]) for c in ("anchor", "positive", "negative")]
+            if all(x in store.rows for x in ids):
+                spec = batch["augmentation"][i]
+                labels = (batch["anchor_label"][i], batch["negative_label"][i])
+                parts[batch["split"][i]].append(
+                    (
+                        *ids,
+                        int(batch["draw"][i]),
+                        labels,
+                        None if spec is None or spec != spec else str(spec),
+                    )
+                )
+    if not parts["train"]:
+        raise InputError(
+            f"triplets must hold strategy {strategy!r} with seed {seed} and tensors for it, got "
+            "none; run generate_triplets and decode_audio first"
+        )
+    numbers: dict[str, int] = {}
+    number = lambda label: numbers.setdefault(str(label), len(numbers))  # noqa: E731
+    made = {}
+    for split, found in parts.items():
+        found.sort(key=lambda t: t[:4])  # petastorm's order depends on files, ours must not
+        rows = np.array([[store.rows[x] for x in t[:3]] for t in found], np.int32).reshape(-1, 3)
+        labels = np.array([[number(x) for x in t[4]] for t in found], np.int64).reshape(-1, 2)
+        made[split] = Triplets(rows, labels, np.array([t[5] for t in found] + [None], object)[:-1])
+    return made
+
+
+def batch_indices(
+    n: int, *, batch_size: int, rank: int, n_ranks: int, epoch: int, seed: int
+) -> list[np.ndarray]:
+    """Return this rank's triplets of every step of an epoch; the rest of a division is left out.
+
+    Raises
+    ------
+    ValueError
+        If the batch cannot be shared equally by the ranks.
+    """
+    if batch_size % n_ranks:
+        raise ValueError(f"batch_size must be a multiple of the {n_ranks} ranks, got {batch_size}")
+    size = min(batch_size, n // n_ranks * n_ranks)
+    order = np.random.default_rng([seed, epoch]).permutation(n)
+    return (
+        [order[i : i + size][rank::n_ranks] for i in range(0, n - size + 1, size)] if size else []
+    )
+
+
+def load_batch(
+    store: TensorStore,
+    triplets: Triplets,
+    indices: np.ndarray,
+    representation: str,
+    *,
+    crop_s: float,
+    seed: int,
+    epoch: int,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return (3, B, n_bins, T) tensors and (B, 2) labels; crops are drawn by (seed, epoch, triplet)."""
+    n_frames = max(1, round(crop_s * store.frames_per_second))
+    made = np.empty((3, len(indices), int(store.shapes[0][0]), n_frames), np.float32)
+    for b, index in enumerate(indices):
+        rng = np.random.default_rng([seed, epoch, int(index)])
+        for role in range(3):
+            tensor = store.tensor(triplets.rows[index, role])
+            if role == 1:
+                tensor = augment.apply(tensor, representation, triplets.augmentations[index])
+            made[role, b] = crop(tensor, n_frames, rng)
+    return torch.from_numpy(made), torch.from_numpy(triplets.labels[indices])
+
+
+def crop(tensor: np.ndarray, n_frames: int, rng: np.random.Generator) -> np.ndarray:
+    """Cut ``n_frames`` at a random place; a shorter tensor is repeated."""
+    n = tensor.shape[1]
+    if n < n_frames:
+        tensor = np.tile(tensor, (1, -(-n_frames // n)))
+        n = tensor.shape[1]
+    start = int(rng.integers(0, n - n_frames + 1))
+    return tensor[:, start : start + n_frames]

@@ -1,0 +1,192 @@
+"""The training loop, read top to bottom; one process of possibly many runs it.
+
+*Conventions.* A step takes the same global batch whatever the number of ranks; loss and accuracy
+are means over all ranks. Each epoch ends with a checkpoint and one line of JSON on standard
+output, which the job shows and stores.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lib.io.errors import TrainingFailed
+from lib.training import checkpoints, losses, networks
+from lib.training.config import TrainConfig
+from lib.training.distances import paired_distance
+from lib.training.loader import TensorStore, Triplets, batch_indices, load_batch
+from lib.training.ranks import Ranks
+
+COLLAPSED = 1e-4  # mean standard deviation of an embedding's coordinates; healthy is 0.02 to 0.1
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a training sees."""
+
+    store: TensorStore
+    train: Triplets
+    validation: Triplets
+
+
+def train(
+    config: TrainConfig, data: Data, ranks: Ranks, folder: Path, *, resume: bool = False
+) -> dict[str, torch.Tensor]:
+    """Train and return the weights.
+
+    Raises
+    ------
+    TrainingFailed
+        If the loss is not finite, the embeddings collapse, or the ranks' weights differ.
+    """
+    torch.manual_seed(config.seed)
+    device = torch.device(
+        f"cuda:{ranks.rank % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
+    )
+    network = networks.build(config.network, weights=config.weights).to(device)
+    n_rolls = network.shape[0] if len(network.shape) == 2 else 1
+    trained = [p for p in network.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, config.learning_rate, weight_decay=config.weight_decay)
+    if config.network != "covernet":  # the write-up's: weight decay inside Adam's gradient
+        optimizer = torch.optim.Adam(
+            trained, config.learning_rate, weight_decay=config.weight_decay
+        )
+    history: list[dict] = []
+    checkpoint = checkpoints.load_newest(folder) if resume else None
+    if checkpoint:
+        network.load_state_dict(checkpoint.weights)
+        optimizer.load_state_dict(checkpoint.optimizer)
+        history = checkpoint.epochs
+    optimizer = ranks.wrap(network, optimizer)
+    loss_of = losses.build(config, n_rolls)
+    shares = {"rank": ranks.rank, "n_ranks": ranks.size, "seed": config.seed}
+    n_steps = len(batch_indices(len(data.train), batch_size=config.batch_size, epoch=0, **shares))
+
+    for epoch in range(len(history) + 1, config.epochs + 1):
+        started, total, spread = time.monotonic(), 0.0, 0.0
+        network.train()
+        batches = batch_indices(
+            len(data.train), batch_size=config.batch_size, epoch=epoch, **shares
+        )
+        for step, indices in enumerate(batches):
+            rate = learning_rate(config, (epoch - 1) * n_steps + step, config.epochs * n_steps)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            x, labels = load_batch(
+                data.store,
+                data.train,
+                indices,
+                config.representation,
+                crop_s=config.crop_s,
+                seed=config.seed,
+                epoch=epoch,
+            )
+            x, labels = x.to(device), labels.to(device)
+            embedded = network(x.flatten(0, 1))
+            anchor, positive, negative = embedded.reshape(3, len(indices), -1)
+            loss = loss_of(anchor, positive, negative, labels[:, 0], labels[:, 1])
+            optimizer.zero_grad()
+            loss.backward()
+            ranks.finish_gradients(network, optimizer)
+            torch.nn.utils.clip_grad_norm_(trained, config.max_grad_norm)
+            ranks.step(optimizer)
+            total += float(loss.detach())
+            spread += float(embedded.detach().std(dim=0).mean())
+        figures = torch.tensor([total / n_steps, spread / n_steps], dtype=torch.float64)
+        mean_loss, std = (float(v) for v in ranks.average(figures, f"figures{epoch}"))
+        validation = evaluate(network, loss_of, config, data, ranks, device, n_rolls)
+        state = network.state_dict()
+        hashes = ranks.gather(checkpoints.hash_of(dict(network.named_parameters())), f"hash{epoch}")
+        row = {
+            "epoch": epoch, "loss": mean_loss, **validation, "embedding_std": std, "learning_rate": rate,
+            "n_triplets": n_steps * len(batches[0]) * ranks.size, "n_ranks": ranks.size,
+            "seconds": time.monotonic() - started, "parameters_hash": hashes[0],
+        }  # fmt: skip
+        history.append(row)
+        _check(row, hashes)
+        if ranks.rank == 0:
+            checkpoints.save(
+                folder, checkpoints.Checkpoint(epoch, state, optimizer.state_dict(), history)
+            )
+            sys.stdout.write(json.dumps({"covers_epoch": row}) + "\n")
+            sys.stdout.flush()
+        if config.patience and _stale(history, config.patience):
+            break
+    return network.state_dict()
+
+
+def learning_rate(config: TrainConfig, step: int, n_steps: int) -> float:
+    """Return the rate of a step: constant, or a short warm-up and then a cosine to zero."""
+    if config.schedule == "constant":
+        return config.learning_rate
+    warm_up = max(1, n_steps // 20)
+    if step < warm_up:
+        return config.learning_rate * (step + 1) / warm_up
+    progress = (step - warm_up) / max(1, n_steps - warm_up)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+@torch.no_grad()
+def evaluate(
+    network: torch.nn.Module,
+    loss_of: losses.Loss,
+    config: TrainConfig,
+    data: Data,
+    ranks: Ranks,
+    device: torch.device,
+    n_rolls: int,
+) -> dict[str, float | None]:
+    """Return loss and nearest-neighbour accuracy on the validation triplets, over all ranks."""
+    if len(data.validation) < ranks.size:
+        return {"validation_loss": None, "validation_nn_accuracy": None}
+    network.eval()
+    mine = np.arange(len(data.validation))[ranks.rank :: ranks.size][:512]
+    sums = torch.zeros(3, dtype=torch.float64)
+    for first in range(0, len(mine), config.batch_size):
+        indices = mine[first : first + config.batch_size]
+        x, labels = load_batch(
+            data.store,
+            data.validation,
+            indices,
+            config.representation,
+            crop_s=config.crop_s,
+            seed=config.seed,
+            epoch=0,
+        )
+        x, labels = x.to(device), labels.to(device)
+        anchor, positive, negative = network(x.flatten(0, 1)).reshape(3, len(indices), -1)
+        near, far = (paired_distance(anchor, other, n_rolls) for other in (positive, negative))
+        loss = loss_of(anchor, positive, negative, labels[:, 0], labels[:, 1])
+        right = (near < far).double() + 0.5 * (near == far).double()
+        sums += torch.tensor([float(loss) * len(indices), float(right.sum()), len(indices)])
+    loss_sum, right_sum, n = (float(v) for v in ranks.average(sums, "validation"))
+    return {"validation_loss": loss_sum / n, "validation_nn_accuracy": right_sum / n}
+
+
+def _check(row: dict, hashes: list[str]) -> None:
+    if not math.isfinite(row["loss"]):
+        raise TrainingFailed(
+            f"loss must be finite, got {row['loss']} in epoch {row['epoch']}; lower --learning-rate"
+        )
+    if row["embedding_std"] < COLLAPSED:
+        raise TrainingFailed(
+            f"embeddings must differ, got standard deviation {row['embedding_std']:.2g} in epoch "
+            f"{row['epoch']}: they collapsed; lower --learning-rate or take --loss supcon"
+        )
+    if len(set(hashes)) > 1:
+        raise TrainingFailed(
+            f"weights must be equal on all ranks, got {hashes} in epoch {row['epoch']}"
+        )
+
+
+def _stale(history: list[dict], patience: int) -> bool:
+    """Tell whether validation accuracy has not risen for ``patience`` epochs."""
+    accuracies = [h["validation_nn_accuracy"] or 0.0 for h in history]
+    return len(accuracies) - 1 - int(np.argmax(accuracies)) >= patience

@@ -1,0 +1,168 @@
+"""The networks: a tensor in, an embedding of unit L2 norm out.
+
+*Conventions.* Input (B, n_bins, T) float32. The write-up's networks give (B, 128); covernet gives
+(B, 12 * d), pitch class first: an embedding of twelve rows that roll with the key. It is turned to
+its own strongest pitch class, so that a recording and its transposition share one embedding, and
+is compared at the best of twelve rolls (`lib.training.distances`).
+
+References
+----------
+He et al. "Deep residual learning." CVPR 2016. Yesiler, Serrà, Gómez. "MOVE." ICASSP 2020 (key
+invariance by the maximum over rolls). Radenović et al. "GeM pooling." TPAMI 2018.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torchvision
+from torch import nn
+from torch.nn import functional as F
+
+NETWORKS = ("covernet", "cnn", "resnet18_last_block", "resnet18_all")
+
+
+class Cnn(nn.Module):
+    """The write-up's CNN; pooled to 8 x 8, so that the 8,192 inputs belong to one example."""
+
+    shape = (128,)
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for n_in, n_out in ((1, 32), (32, 64), (64, 128)):
+            layers += [
+                nn.Conv2d(n_in, n_out, 3, padding=1),
+                nn.BatchNorm2d(n_out),
+                nn.ReLU(),
+                nn.MaxPool2d(2),
+            ]
+        self.features = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(8), nn.Flatten())
+        self.head = nn.Sequential(nn.Linear(8192, 256), nn.ReLU(), nn.Linear(256, 128))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Embed (B, n_bins, T) as (B, 128)."""
+        return F.normalize(self.head(self.features(_decibels(x)[:, None])), dim=1)
+
+
+class ResNet18(nn.Module):
+    """ResNet-18 with one input channel and 128 outputs; ``last_block`` trains layer4 and fc alone."""
+
+    shape = (128,)
+
+    def __init__(self, *, last_block: bool, weights: str | None = None) -> None:
+        super().__init__()
+        self.net = torchvision.models.resnet18(weights=None)
+        if weights:
+            self.net.load_state_dict(_imagenet(weights))
+        self.net.conv1 = nn.Conv2d(1, 64, 7, stride=2, padding=3, bias=False)
+        self.net.fc = nn.Linear(512, 128)
+        if last_block:
+            trained = (self.net.layer4, self.net.fc)
+            self.net.requires_grad_(False)
+            for part in trained:
+                part.requires_grad_(True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Embed (B, n_bins, T) as (B, 128)."""
+        return F.normalize(self.net(_decibels(x)[:, None]), dim=1)
+
+
+def _decibels(x: torch.Tensor) -> torch.Tensor:
+    """Bring log-mel (-80 to 0 dB) to about unit spread; other inputs pass."""
+    return (x + 40) / 20 if x.min() < -1 else x
+
+
+def _imagenet(weights: str) -> dict:
+    """Load ImageNet weights from a file, or from torchvision's hub where it can be reached.
+
+    Raises
+    ------
+    ValueError
+        If the file is missing, or the hub cannot be reached.
+    """
+    if weights != "imagenet":
+        if not Path(weights).is_file():
+            raise ValueError(f"weights must be a file or 'imagenet', got {weights!r}")
+        return torch.load(weights, weights_only=True)
+    try:
+        return torchvision.models.ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=False)
+    except OSError as error:
+        raise ValueError(
+            f"weights 'imagenet' must be reachable at torchvision's hub, got {error}; give "
+            "--weights PATH, or none to start from random weights"
+        ) from error
+
+
+class PitchConv(nn.Module):
+    """A block that rolls with its input: 12 x 1 around the pitch circle, then 1 x k along time."""
+
+    def __init__(self, n_in: int, n_out: int, *, stride: int, k: int = 5) -> None:
+        super().__init__()
+        self.pitch = nn.Conv2d(n_in, n_out, (12, 1), bias=False)
+        self.time = nn.Conv2d(
+            n_out, n_out, (1, k), stride=(1, stride), padding=(0, k // 2), bias=False
+        )
+        self.norms = nn.ModuleList([nn.GroupNorm(4, n_out), nn.GroupNorm(4, n_out)])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (B, n_in, 12, T) to (B, n_out, 12, T / stride)."""
+        around = torch.cat([x, x[:, :, :11]], dim=2)
+        y = F.relu(self.norms[0](self.pitch(around)))
+        return F.relu(self.norms[1](self.time(y)))
+
+
+class CoverNet(nn.Module):
+    """Small, made for covers: chroma (36, T) of any length in, twelve rows of ``d`` out."""
+
+    def __init__(self, width: int = 32, d: int = 32) -> None:
+        super().__init__()
+        widths = (3, width, width, 3 * width // 2, 2 * width, 2 * width)
+        strides = (1, 2, 2, 2, 1)
+        self.blocks = nn.Sequential(
+            *[
+                PitchConv(a, b, stride=s)
+                for a, b, s in zip(widths[:-1], widths[1:], strides, strict=True)
+            ]
+        )
+        self.attention = nn.Conv2d(widths[-1], 1, 1)
+        self.power = nn.Parameter(torch.tensor(3.0))
+        self.head = nn.Linear(2 * widths[-1], d, bias=False)
+        self.shape = (12, d)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Embed (B, 36, T) as (B, 12 * d), unit norm, turned to its strongest pitch class."""
+        y = self.blocks(x.reshape(len(x), 3, 12, -1))
+        weight = torch.softmax(self.attention(y), dim=3)
+        attended = (y * weight).sum(dim=3)
+        power = self.power.clamp(1, 8)
+        gem = y.clamp(min=1e-4).pow(power).mean(dim=3).pow(1 / power)
+        rows = self.head(torch.cat([attended, gem], dim=1).transpose(1, 2))  # (B, 12, d)
+        rows = rows - rows.mean(dim=1, keepdim=True)
+        rows = F.normalize(rows.flatten(1), dim=1).reshape(rows.shape)
+        return turn_to_strongest(rows).flatten(1)
+
+
+def turn_to_strongest(rows: torch.Tensor) -> torch.Tensor:
+    """Roll (B, 12, d) so that the row of largest norm comes first."""
+    first = rows.detach().pow(2).sum(dim=2).argmax(dim=1)
+    index = (torch.arange(12, device=rows.device)[None] + first[:, None]) % 12
+    return rows.gather(1, index[:, :, None].expand_as(rows))
+
+
+def build(network: str, *, weights: str | None = None) -> nn.Module:
+    """Return a fresh network by name.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown or the weights cannot be loaded.
+    """
+    if network == "covernet":
+        return CoverNet()
+    if network == "cnn":
+        return Cnn()
+    if network in ("resnet18_last_block", "resnet18_all"):
+        return ResNet18(last_block=network == "resnet18_last_block", weights=weights)
+    raise ValueError(f"network must be one of {NETWORKS}, got {network!r}")

@@ -1,0 +1,163 @@
+"""The few collective operations that training needs, by Horovod or by torch.distributed.
+
+*Conventions.* Every rank calls every operation in the same order. ``average`` of a number or a
+tensor is the mean over ranks.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+
+
+class Ranks(Protocol):
+    """This process among its fellows."""
+
+    rank: int
+    size: int
+
+    def average(self, value: torch.Tensor, name: str) -> torch.Tensor:
+        """Return the mean over ranks."""
+
+    def gather(self, value: Any, name: str) -> list:
+        """Return the values of all ranks, in rank order."""
+
+    def wrap(self, network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Any:
+        """Return an optimizer whose step sees averaged gradients; weights start equal."""
+
+    def finish_gradients(self, network: torch.nn.Module, optimizer: Any) -> None:
+        """Wait until the gradients are averaged (called before clipping)."""
+
+    def step(self, optimizer: Any) -> None:
+        """Take the optimizer's step."""
+
+    def close(self) -> None:
+        """Leave."""
+
+
+class Alone:
+    """One process, no fellows."""
+
+    rank, size = 0, 1
+
+    def average(self, value: torch.Tensor, name: str) -> torch.Tensor:
+        """Return the value."""
+        return value
+
+    def gather(self, value: Any, name: str) -> list:
+        """Return the value in a list."""
+        return [value]
+
+    def wrap(self, network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Any:
+        """Return the optimizer."""
+        return optimizer
+
+    def finish_gradients(self, network: torch.nn.Module, optimizer: Any) -> None:
+        """Do nothing."""
+
+    def step(self, optimizer: Any) -> None:
+        """Take the optimizer's step."""
+        optimizer.step()
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class Horovod(Alone):
+    """Ranks started by horovodrun or horovod.spark."""
+
+    def __init__(self) -> None:
+        import horovod.torch as hvd
+
+        hvd.init()
+        self.hvd, self.rank, self.size = hvd, hvd.rank(), hvd.size()
+
+    def average(self, value: torch.Tensor, name: str) -> torch.Tensor:
+        """Return the mean over ranks."""
+        return self.hvd.allreduce(value, name=name, op=self.hvd.Average)
+
+    def gather(self, value: Any, name: str) -> list:
+        """Return the values of all ranks."""
+        return self.hvd.allgather_object(value, name=name)
+
+    def wrap(self, network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Any:
+        """Return Horovod's DistributedOptimizer; rank 0's weights and state go to all."""
+        self.hvd.broadcast_parameters(network.state_dict(), root_rank=0)
+        self.hvd.broadcast_optimizer_state(optimizer, root_rank=0)
+        trained = [(n, p) for n, p in network.named_parameters() if p.requires_grad]
+        return self.hvd.DistributedOptimizer(
+            optimizer, named_parameters=trained, op=self.hvd.Average
+        )
+
+    def finish_gradients(self, network: torch.nn.Module, optimizer: Any) -> None:
+        """Wait for Horovod's allreduce."""
+        optimizer.synchronize()
+
+    def step(self, optimizer: Any) -> None:
+        """Take the step; the gradients are averaged already."""
+        with optimizer.skip_synchronize():
+            optimizer.step()
+
+    def close(self) -> None:
+        """Shut Horovod down."""
+        self.hvd.shutdown()
+
+
+class TorchDistributed(Alone):
+    """Ranks started by TorchDistributor (torchrun's variables are set)."""
+
+    def __init__(self) -> None:
+        import torch.distributed as dist
+
+        if not dist.is_initialized():
+            dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        self.dist, self.rank, self.size = dist, dist.get_rank(), dist.get_world_size()
+
+    def average(self, value: torch.Tensor, name: str) -> torch.Tensor:
+        """Return the mean over ranks."""
+        total = value.clone()
+        self.dist.all_reduce(total)
+        return total / self.size
+
+    def gather(self, value: Any, name: str) -> list:
+        """Return the values of all ranks."""
+        found: list = [None] * self.size
+        self.dist.all_gather_object(found, value)
+        return found
+
+    def wrap(self, network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Any:
+        """Return the optimizer; rank 0's weights go to all."""
+        for tensor in network.state_dict().values():
+            self.dist.broadcast(tensor, 0)
+        return optimizer
+
+    def finish_gradients(self, network: torch.nn.Module, optimizer: Any) -> None:
+        """Average the gradients."""
+        for parameter in network.parameters():
+            if parameter.grad is not None:
+                self.dist.all_reduce(parameter.grad)
+                parameter.grad /= self.size
+
+    def close(self) -> None:
+        """Leave the group."""
+        self.dist.destroy_process_group()
+
+
+def join(backend: str) -> Ranks:
+    """Return this process's ranks; ``alone`` is one process without a launcher.
+
+    Raises
+    ------
+    ValueError
+        If the backend is unknown.
+    """
+    if backend in ("horovod", "horovod-spark"):
+        return Horovod()
+    if backend == "torch-distributor":
+        return TorchDistributed()
+    if backend == "alone":
+        return Alone()
+    raise ValueError(
+        f"backend must be horovod, horovod-spark, torch-distributor or alone, got {backend!r}"
+    )
