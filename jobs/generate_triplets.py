@@ -24,7 +24,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = job_parser(__doc__)
     parser.add_argument("--strategy", nargs="+", choices=strategies.STRATEGIES, default=["clique"])
-    parser.add_argument("--per-anchor", type=positive, default=4, metavar="N", help="default: %(default)s")
+    parser.add_argument(
+        "--per-anchor", type=positive, default=4, metavar="N", help="default: %(default)s"
+    )
     parser.add_argument("--cluster-model", metavar="ID", help="default: the first one")
     return parser.parse_args(argv)
 

@@ -6,6 +6,7 @@ A crash inside a codec ends the child, not the Spark worker and its whole job.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import resource
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -61,6 +62,7 @@ def call(function: Callable[..., Any], *args: Any, limits: Limits) -> Any:
 
 
 def _child(sender: Any, function: Callable[..., Any], args: tuple, limits: Limits) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # codecs talk; what matters is in the outcome
     resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_s, limits.cpu_s + 1))
     used = _address_space()
     resource.setrlimit(resource.RLIMIT_AS, (used + limits.memory_bytes,) * 2)

@@ -207,3 +207,18 @@ def record_run(lake: Lake, job: str, args: argparse.Namespace, seconds: float) -
     inputs, outputs, n_rows = dict(lake.inputs), dict(lake.outputs), lake.n_rows
     lake.upsert_rows([row], RUNS)
     lake.inputs, lake.outputs, lake.n_rows = inputs, outputs, n_rows
+
+
+def say(epoch: dict) -> None:
+    """Print the figures of one training epoch on one line."""
+    accuracy = epoch["validation_nn_accuracy"]
+    console.print(
+        f"  epoch {epoch['epoch']:>3}  loss {epoch['loss']:.4f}  validation nearest neighbour "
+        f"{'-' if accuracy is None else f'{accuracy:.1%}'}  "
+        f"{epoch['n_triplets'] / max(epoch['seconds'], 1e-9):,.0f} triplets/s"
+    )
+
+
+def announce(text: str) -> None:
+    """Print what is being done now."""
+    console.print(f"  [dim]{text}[/]")

@@ -7,6 +7,7 @@ import unicodedata
 
 import pandas as pd
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 
 def normalise(text: str) -> str:
@@ -21,7 +22,7 @@ def normalise(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", " ", plain.casefold()).strip()
 
 
-@F.pandas_udf("string")
+@F.pandas_udf(T.StringType())
 def normalised(names: pd.Series) -> pd.Series:
     """Spark form of `normalise`."""
     return names.fillna("").map(normalise)

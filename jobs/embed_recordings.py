@@ -1,0 +1,44 @@
+"""embed_recordings: embed every spectrogram by a trained network, only what is new.
+
+Reads   spectrograms, models
+Writes  embeddings
+
+    ./spark-submit.sh embed_recordings --lake /data/lake --model latest
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from lib.io.job import Job, Summary, job_parser
+from lib.io.lake import Lake
+from lib.retrieval import embed, registry
+from schemas.embeddings import EMBEDDINGS
+from schemas.models import MODELS
+from schemas.spectrograms import SPECTROGRAMS
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = job_parser(__doc__)
+    parser.add_argument("--model", default="latest", help="id, file, shipped or latest (default)")
+    return parser.parse_args(argv)
+
+
+def run(lake: Lake, args: argparse.Namespace) -> Summary:
+    """Embed what this model has not seen."""
+    network = registry.resolve(lake, args.model)
+    lake.ensure(EMBEDDINGS)
+    wanted = lake.read(SPECTROGRAMS).where(f"representation = '{network.config['representation']}'")
+    new = embed.not_embedded(
+        wanted, lake.spark.table(lake.identifier(EMBEDDINGS)), network.model_id
+    )
+    rows = embed.embed_rows(new, network.model_id, network.config, network.path)
+    n_new = lake.upsert(rows, EMBEDDINGS)
+    return {"model": network.model_id, "spectrograms": wanted.count(), "embedded now": n_new}
+
+
+JOB = Job("embed_recordings", parse_args, run, (SPECTROGRAMS, MODELS), (EMBEDDINGS,))
+
+if __name__ == "__main__":
+    JOB.main()

@@ -1,0 +1,49 @@
+"""evaluate_covers: judge a network and its rivals on recordings whose works are known.
+
+Reads   recordings, spectrograms, models — or a manifest and its audio, without any table
+Writes  evaluations, an HTML report, the figures as JSON
+
+    ./spark-submit.sh evaluate_covers --lake /data/lake --data-set demo --report report.html
+    ./spark-submit.sh evaluate_covers --lake /tmp/l --manifest m.csv --audio-root audio --model shipped
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from lib.evaluation.session import evaluate_set, evaluation_set
+from lib.io.job import Job, Summary, job_parser
+from lib.io.lake import Lake
+from schemas.evaluations import EVALUATIONS
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = job_parser(__doc__)
+    parser.add_argument(
+        "--model", default="latest", help="id, file, shipped, untrained or latest (default)"
+    )
+    parser.add_argument(
+        "--data-set", default="evaluation", metavar="NAME", help="in the lake, or a new name"
+    )
+    parser.add_argument("--manifest", metavar="CSV", help="judge these files directly")
+    parser.add_argument("--audio-root", metavar="FOLDER", help="where the manifest's paths begin")
+    parser.add_argument("--report", metavar="HTML", help="write the report here")
+    parser.add_argument("--no-rivals", action="store_true", help="leave out 2-D Fourier and Qmax")
+    return parser.parse_args(argv)
+
+
+def run(lake: Lake, args: argparse.Namespace) -> Summary:
+    """Collect the set, judge every system, store the figures, write the report."""
+    data, network = evaluation_set(lake, args)
+    evaluated = evaluate_set(
+        lake, data, network, rivals=not args.no_rivals, seed=args.seed, report=args.report
+    )
+    lake.upsert_rows(evaluated.rows, EVALUATIONS)
+    return evaluated.summary
+
+
+JOB = Job("evaluate_covers", parse_args, run, (), (EVALUATIONS,))
+
+if __name__ == "__main__":
+    JOB.main()

@@ -1,0 +1,43 @@
+"""find_covers: which recordings of the lake are covers of these audio files?
+
+Reads   audio files, embeddings, recordings, models
+Writes  nothing; prints the best candidates (--json for programs)
+
+    ./spark-submit.sh find_covers --lake /data/lake --audio song.mp3 --top 5
+    ./spark-submit.sh find_covers --lake /data/lake --pair a.mp3 b.mp3
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from lib.io.job import Job, Summary, job_parser, positive
+from lib.io.lake import Lake
+from lib.retrieval.search import compare_pair, search
+from schemas.embeddings import EMBEDDINGS
+from schemas.models import MODELS
+from schemas.recordings import RECORDINGS
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = job_parser(__doc__)
+    asked = parser.add_mutually_exclusive_group(required=True)
+    asked.add_argument("--audio", nargs="+", metavar="FILE", help="audio files to look up")
+    asked.add_argument("--pair", nargs=2, metavar="FILE", help="are these two the same song?")
+    parser.add_argument("--model", default="latest", help="id, file, shipped or latest (default)")
+    parser.add_argument("--top", type=positive, default=5, metavar="N", help="default: %(default)s")
+    return parser.parse_args(argv)
+
+
+def run(lake: Lake, args: argparse.Namespace) -> Summary:
+    """Embed the files, compare, list the nearest."""
+    if args.pair:
+        return compare_pair(lake, args.model, args.pair)
+    return search(lake, args.model, args.audio, top=args.top)
+
+
+JOB = Job("find_covers", parse_args, run, (EMBEDDINGS, RECORDINGS, MODELS))
+
+if __name__ == "__main__":
+    JOB.main()

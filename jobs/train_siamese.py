@@ -1,0 +1,87 @@
+"""train_siamese: train a siamese network on triplets across workers by Horovod.
+
+Reads   triplets, spectrograms (both pinned to one version)
+Writes  models, training_epochs; checkpoints in --work-folder
+
+    ./spark-submit.sh train_siamese --lake /data/lake --preset covernet --strategy clique --workers 2
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from lib.io.job import Job, Summary, job_parser, positive, say
+from lib.io.lake import Lake
+from lib.training import config
+from lib.training.train import Request, train_model
+from schemas.models import MODELS
+from schemas.spectrograms import SPECTROGRAMS
+from schemas.training_epochs import TRAINING_EPOCHS
+from schemas.triplets import TRIPLETS
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = job_parser(__doc__)
+    parser.add_argument("--preset", choices=sorted(config.PRESETS), default="covernet")
+    parser.add_argument(
+        "--strategy", default="clique", help="triplets to train on (default: %(default)s)"
+    )
+    parser.add_argument("--backend", choices=config.BACKENDS, default="horovod")
+    parser.add_argument(
+        "--workers", type=positive, default=2, metavar="N", help="ranks (default: 2)"
+    )
+    parser.add_argument("--epochs", type=positive, metavar="N", help="default: the preset's")
+    parser.add_argument(
+        "--batch-size", type=positive, metavar="N", help="triplets of all ranks together"
+    )
+    parser.add_argument("--learning-rate", type=float, metavar="X")
+    parser.add_argument("--loss", choices=config.LOSSES)
+    parser.add_argument(
+        "--crop", type=float, metavar="S", help="seconds of audio a training example"
+    )
+    parser.add_argument(
+        "--weights", metavar="PATH", help="ImageNet weights, or imagenet to fetch them"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint")
+    parser.add_argument(
+        "--work-folder", metavar="FOLDER", help="checkpoints (shared by all workers)"
+    )
+    parser.add_argument(
+        "--stall-timeout", type=float, default=600.0, metavar="S", help="default: 600"
+    )
+    return parser.parse_args(argv)
+
+
+def run(lake: Lake, args: argparse.Namespace) -> Summary:
+    """Train, register, show the last epoch."""
+    settings = config.preset(
+        args.preset, epochs=args.epochs, batch_size=args.batch_size, loss=args.loss, seed=args.seed,
+        learning_rate=args.learning_rate, crop_s=args.crop, weights=args.weights,
+    )  # fmt: skip
+    request = Request(
+        args.strategy,
+        args.seed,
+        args.backend,
+        args.workers,
+        args.resume,
+        args.stall_timeout,
+        args.work_folder,
+    )
+    model_id, epochs = train_model(lake, settings, request, say)
+    names = (
+        "epoch",
+        "loss",
+        "validation_loss",
+        "validation_nn_accuracy",
+        "embedding_std",
+        "n_ranks",
+        "seconds",
+    )
+    return {"model": model_id, "last epoch": [{name: epochs[-1][name] for name in names}]}
+
+
+JOB = Job("train_siamese", parse_args, run, (TRIPLETS, SPECTROGRAMS), (MODELS, TRAINING_EPOCHS))
+
+if __name__ == "__main__":
+    JOB.main()

@@ -1,0 +1,1 @@
+"""How good a system finds covers, with intervals, and the report that people read."""

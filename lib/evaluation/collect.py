@@ -1,0 +1,111 @@
+"""An evaluation set out of the lake, or straight from a manifest without writing a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from lib.audio import recordings as audio_recordings
+from lib.audio import sandbox, spectrograms, tensors
+from lib.audio.representations import parameters
+from lib.evaluation.evaluate import EvaluationSet
+from lib.io.errors import InputError
+from lib.io.lake import Lake
+from lib.retrieval import embed
+from lib.retrieval.registry import Network
+from schemas.recordings import RECORDINGS
+from schemas.spectrograms import SPECTROGRAMS
+
+
+def from_lake(
+    lake: Lake, data_set: str, networks: dict[str, Network], split: str = "test"
+) -> EvaluationSet:
+    """Collect the recordings of a data set with a known work.
+
+    Raises
+    ------
+    InputError
+        If there are none, or no work has two.
+    """
+    judged = lake.read(RECORDINGS).where(
+        (F.col("data_set") == data_set)
+        & (F.col("split") == split)
+        & F.col("work_id").isNotNull()
+        & (F.col("state") == "present")
+    )
+    all_spectrograms = lake.read(SPECTROGRAMS).where("segment = 0")
+    by_representation = {
+        r: all_spectrograms.where(F.col("representation") == r) for r in ("chroma", "log_mel")
+    }
+    return _collect(data_set, judged, by_representation, networks)
+
+
+def from_manifest(
+    lake: Lake, manifest: str, audio_root: str | None, name: str, networks: dict[str, Network]
+) -> EvaluationSet:
+    """Decode and collect the recordings of a manifest; broken files are left out and counted."""
+    listed = audio_recordings.from_manifest(manifest, audio_root, name)
+    outcomes = audio_recordings.inspect(
+        audio_recordings.as_frame(lake.spark, listed), split="test", seed=0
+    )
+    judged = audio_recordings.good(outcomes).where("work_id IS NOT NULL").persist()
+    lake.n_quarantined = len(listed) - judged.count()
+    wanted = {"chroma": None} | {n.config["representation"]: None for n in networks.values()}
+    by_representation = {}
+    for representation in wanted:
+        p = parameters(representation, duration_s=30.0 if representation == "log_mel" else None)
+        decoded = spectrograms.decode_recordings(judged, p, sandbox.Limits())
+        by_representation[representation] = spectrograms.good(decoded).persist()
+    return _collect(name, judged, by_representation, networks)
+
+
+def _collect(
+    name: str,
+    judged: DataFrame,
+    by_representation: dict[str, DataFrame],
+    networks: dict[str, Network],
+) -> EvaluationSet:
+    columns = judged.select("recording_id", "work_id", "title", "artist")
+    chroma = by_representation["chroma"].join(columns, "recording_id")
+    rows = chroma.orderBy("work_id", "recording_id").select(
+        "recording_id", "work_id", "title", "artist", "shape", "scale", "offset", "tensor"
+    ).collect()  # fmt: skip
+    works = np.array([r["work_id"] for r in rows])
+    if len(set(works)) in (0, len(works)) or len(set(works)) < 2:
+        raise InputError(
+            f"data set {name!r} must hold two works, one with two decoded recordings, got "
+            f"{len(rows)} recordings of {len(set(works))} works; run decode_audio first, or check --data-set"
+        )
+    ids = [r["recording_id"] for r in rows]
+    titles = [f"{r['title'] or r['work_id']} ({r['artist'] or 'unknown'})" for r in rows]
+    chromas = [
+        tensors.unpack(r["tensor"], tuple(r["shape"]), r["scale"], r["offset"]) for r in rows
+    ]
+    embeddings = {}
+    for system, network in networks.items():
+        of_kind = by_representation[network.config["representation"]].join(
+            columns.select("recording_id"), "recording_id"
+        )
+        embeddings[system] = (
+            _vectors(of_kind.select(*SPECTROGRAMS.column_names), network, ids),
+            network.n_rolls,
+        )
+    return EvaluationSet(name, ids, titles, works, chromas, embeddings)
+
+
+def _vectors(frame: DataFrame, network: Network, ids: list[str]) -> np.ndarray:
+    embedded = embed.embed_rows(frame, network.model_id, network.config, network.path)
+    found: dict[str, Any] = {
+        r[0]: r[1] for r in embedded.where("segment = 0").select("recording_id", "vector").collect()
+    }
+    missing = [i for i in ids if i not in found]
+    if missing:
+        raise InputError(
+            f"every recording must have a {network.config['representation']} spectrogram, got none for "
+            f"{len(missing)} (first: {missing[0]!r}); run decode_audio --representation "
+            f"{network.config['representation']}"
+        )
+    return np.array([found[i] for i in ids], dtype=np.float32)

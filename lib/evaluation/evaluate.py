@@ -1,0 +1,143 @@
+"""Every system on one set: distances, figures, intervals, rows of `evaluations`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lib.evaluation import metrics
+from lib.evaluation.intervals import bootstrap, paired_difference
+from lib.retrieval import fourier2d, matrices, qmax
+
+N_DRAWS = 100
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """Recordings of known works, and what the systems need of them."""
+
+    name: str
+    recording_ids: list[str]
+    titles: list[str]
+    works: np.ndarray
+    chromas: list[np.ndarray]
+    embeddings: dict[str, tuple[np.ndarray, int]] = field(
+        default_factory=dict
+    )  # system: (n, d), rolls
+
+
+def all_distances(data: EvaluationSet, *, rivals: bool = True) -> dict[str, np.ndarray]:
+    """Return the distance matrix of every system: the embeddings given, no model, the rivals."""
+    found = {name: matrices.of_embeddings(x, rolls) for name, (x, rolls) in data.embeddings.items()}
+    found["no_model"] = matrices.of_tensors(data.chromas)
+    if rivals:
+        found["fourier2d"] = fourier2d.distances(data.chromas)
+        found["qmax"] = qmax.distances(data.chromas)
+    return found
+
+
+def figures(
+    distances: dict[str, np.ndarray], works: np.ndarray, *, seed: int
+) -> dict[str, dict[str, dict]]:
+    """Return system -> metric -> {value, low, high, n}; chance is exact and beside them."""
+    asked = works[metrics.queries(works)]
+    result: dict[str, dict[str, dict]] = {}
+    for system, per_query in {
+        "chance": metrics.chance(works),
+        **{s: metrics.per_query(d, works) for s, d in distances.items()},
+    }.items():
+        result[system] = {m: _with_interval(v, asked, seed) for m, v in per_query.items()}
+    for system, d in distances.items():
+        for name, value in metrics.pairs(d, works).items():
+            result[system][name] = {
+                "value": value,
+                "low": None,
+                "high": None,
+                "n": len(works) * (len(works) - 1) // 2,
+            }
+        draws = metrics.writeup_draws(d, works, n_draws=N_DRAWS, seed=seed)
+        for name, values in draws.items():
+            low, high = np.percentile(values, [2.5, 97.5])
+            result[system][f"writeup_{name}"] = {
+                "value": float(values.mean()),
+                "low": float(low),
+                "high": float(high),
+                "n": len(np.unique(asked)),
+            }
+    return result
+
+
+def _with_interval(values: np.ndarray, works: np.ndarray, seed: int) -> dict:
+    interval = bootstrap(values, works, seed=seed)
+    return {"value": interval.value, "low": interval.low, "high": interval.high, "n": len(values)}
+
+
+def differences(
+    distances: dict[str, np.ndarray], works: np.ndarray, system: str, *, seed: int
+) -> list[dict]:
+    """Return MAP of one system minus MAP of each other, by paired bootstrap."""
+    asked = works[metrics.queries(works)]
+    own = metrics.per_query(distances[system], works)["map"]
+    rows = []
+    for other, d in distances.items():
+        if other != system:
+            interval = paired_difference(own, metrics.per_query(d, works)["map"], asked, seed=seed)
+            rows.append(
+                {
+                    "MAP difference to": other,
+                    "value": interval.value,
+                    "low": interval.low,
+                    "high": interval.high,
+                }
+            )
+    return rows
+
+
+def leaderboard(result: dict[str, dict[str, dict]]) -> list[dict]:
+    """Return one row a system, best MAP first, ready to print."""
+    order = sorted(result, key=lambda s: -result[s]["map"]["value"])
+    shown = {
+        "map": "MAP",
+        "nn_accuracy": "nearest neighbour",
+        "p_at_1": "P@1",
+        "mr1": "MR1",
+        "hit_at_10": "hit@10",
+    }
+    return [
+        {"system": s} | {title: _cell(result[s][m]) for m, title in shown.items()} for s in order
+    ]
+
+
+def _cell(figure: dict) -> str:
+    digits = 1 if figure["value"] > 1.5 else 3
+    return f"{figure['value']:.{digits}f} ({figure['low']:.{digits}f}-{figure['high']:.{digits}f})"
+
+
+def rows(
+    result: dict[str, dict[str, dict]], *, evaluation_id: str, data_set: str, setting: str
+) -> list[tuple]:
+    """Return rows of `evaluations`; figures that are not finite are left out."""
+    return [
+        (evaluation_id, data_set, setting, system, metric, f["value"], f["low"], f["high"], f["n"])
+        for system, by_metric in result.items()
+        for metric, f in by_metric.items()
+        if np.isfinite(f["value"])
+    ]
+
+
+def wrong_answers(distances: np.ndarray, data: EvaluationSet, n: int = 10) -> list[dict]:
+    """Return the nearest pairs that are not covers."""
+    i, j = np.triu_indices(len(data.works), 1)
+    others = data.works[i] != data.works[j]
+    order = np.argsort(distances[i, j][others])[:n]
+    return [
+        {
+            "recording": data.recording_ids[a],
+            "title": data.titles[a],
+            "taken for": data.recording_ids[b],
+            "its title": data.titles[b],
+            "distance": float(distances[a, b]),
+        }
+        for a, b in zip(i[others][order], j[others][order], strict=True)
+    ]

@@ -1,0 +1,1 @@
+"""Embeddings of recordings, the search among them, and the classical rivals."""

@@ -1,0 +1,121 @@
+"""Networks over spectrograms in Spark: one model a worker process, whole recordings in.
+
+*Conventions.* covernet sees a whole recording at once (its time axis is free); the write-up's
+networks see 10-second crops one after the other, and the mean of their embeddings is taken. Every
+embedding has unit L2 norm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import to_arrow_schema
+from safetensors.torch import load_file
+
+from lib.audio import tensors
+from lib.io.errors import InputError
+from lib.training import networks
+from schemas.embeddings import EMBEDDINGS
+
+UNTRAINED = "untrained"
+
+
+@lru_cache(maxsize=2)
+def load(network: str, path: str | None, seed: int) -> torch.nn.Module:
+    """Return a network ready to embed; without a path its weights are random by ``seed``.
+
+    Raises
+    ------
+    InputError
+        If the file does not hold this network's weights.
+    """
+    torch.set_num_threads(1)
+    torch.manual_seed(seed)
+    net = networks.build(network)
+    if path:
+        try:
+            net.load_state_dict(load_file(path))
+        except (RuntimeError, OSError) as error:
+            raise InputError(
+                f"weights must be those of {network}, got {path!r} ({str(error).splitlines()[0]})"
+            ) from error
+    return net.eval()
+
+
+@torch.no_grad()
+def embed(network: torch.nn.Module, tensor: np.ndarray, *, crop_frames: int | None) -> np.ndarray:
+    """Return the embedding of one recording, flat, float32, unit norm.
+
+    Parameters
+    ----------
+    tensor : np.ndarray, shape (n_bins, T), float32
+    crop_frames : int or None
+        Length of the pieces whose embeddings are averaged; None = the whole at once.
+    """
+    n = tensor.shape[1]
+    size = min(crop_frames or max(n, 16), max(n, 16))
+    if n < size:
+        tensor = np.tile(tensor, (1, -(-size // n)))[:, :size]
+        n = size
+    pieces = np.stack([tensor[:, i : i + size] for i in range(0, n - size + 1, size)])
+    mean = network(torch.from_numpy(pieces)).mean(dim=0)
+    return torch.nn.functional.normalize(mean, dim=0).numpy()
+
+
+def crop_frames_of(config: dict[str, Any], frames_per_second: float) -> int | None:
+    """Return the crop for a model's config: None for covernet."""
+    return None if config["network"] == "covernet" else round(config["crop_s"] * frames_per_second)
+
+
+def embed_rows(
+    spectrograms: DataFrame, model_id: str, config: dict[str, Any], path: str | None
+) -> DataFrame:
+    """Return rows of `embeddings`; takes rows of `spectrograms` of the model's representation."""
+    network, seed = config["network"], int(config.get("seed", 0))
+    if path:
+        spectrograms.sparkSession.sparkContext.addFile(path)
+        name = Path(path).name
+    arrow = to_arrow_schema(EMBEDDINGS.struct_type())
+
+    def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        from pyspark import SparkFiles
+
+        net = load(network, SparkFiles.get(name) if path else None, seed)
+        for batch in batches:
+            rows = []
+            for r in batch.to_pylist():
+                tensor = tensors.unpack(r["tensor"], tuple(r["shape"]), r["scale"], r["offset"])
+                vector = embed(
+                    net, tensor, crop_frames=crop_frames_of(config, r["frames_per_second"])
+                )
+                rows.append(
+                    {
+                        "recording_id": r["recording_id"],
+                        "model_id": model_id,
+                        "segment": r["segment"],
+                        "vector": vector.tolist(),
+                        "shape": list(net.shape),
+                        "parameters_id": r["parameters_id"],
+                        "sha256": r["sha256"],
+                    }  # fmt: skip
+                )
+            yield pa.RecordBatch.from_pylist(rows, schema=arrow)
+
+    return spectrograms.mapInArrow(work, EMBEDDINGS.struct_type())
+
+
+def not_embedded(spectrograms: DataFrame, known: DataFrame, model_id: str) -> DataFrame:
+    """Return the spectrograms that have no embedding of this model and this content."""
+    done = known.where(F.col("model_id") == model_id).select(
+        "recording_id", "segment", "parameters_id", "sha256"
+    )
+    keys = ["recording_id", "segment", "parameters_id", "sha256"]
+    return spectrograms.join(done, keys, "left_anti")

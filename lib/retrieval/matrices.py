@@ -1,0 +1,38 @@
+"""Distance matrices over a set of recordings, one a system.
+
+*Conventions.* (n, n) float64, symmetric, 0 on the diagonal; smaller = more alike.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from lib.training.distances import distance, similarity_matrix
+
+
+def of_embeddings(vectors: np.ndarray, n_rolls: int) -> np.ndarray:
+    """Return distances of unit embeddings (n, d), for covernet at the best of 12 rolls."""
+    x = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32))
+    found = distance(similarity_matrix(x, x, n_rolls)).numpy().astype(np.float64)
+    return symmetric(found)
+
+
+def of_tensors(tensors: list[np.ndarray]) -> np.ndarray:
+    """Return distances of the spectrograms themselves: what no model knows.
+
+    Each is cut or repeated to the shortest common length (at most 30 s worth), flattened, scaled to
+    unit norm.
+    """
+    n_frames = min(120, max(t.shape[1] for t in tensors))
+    rows = [np.tile(t, (1, -(-n_frames // t.shape[1])))[:, :n_frames].ravel() for t in tensors]
+    x = np.array(rows, dtype=np.float64)
+    x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
+    return symmetric(np.sqrt(np.maximum(2 - 2 * x @ x.T, 0)))
+
+
+def symmetric(distances: np.ndarray) -> np.ndarray:
+    """Return the mean of a matrix and its transpose, with a zero diagonal."""
+    mean = (distances + distances.T) / 2
+    np.fill_diagonal(mean, 0.0)
+    return mean
