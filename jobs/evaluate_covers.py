@@ -10,6 +10,7 @@ Writes  evaluations, an HTML report, the figures as JSON
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from lib.evaluation.session import evaluate_set, evaluation_set
 from lib.io.job import Job, Summary, job_parser
@@ -43,7 +44,12 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     return evaluated.summary
 
 
-JOB = Job("evaluate_covers", parse_args, run, (), (EVALUATIONS,))
+def report_state(args: argparse.Namespace) -> dict[str, str]:
+    """Tell whether the report is there, so that a pipeline makes it again when it is not."""
+    return {"report": "there" if args.report and Path(args.report).is_file() else "none"}
+
+
+JOB = Job("evaluate_covers", parse_args, run, (), (EVALUATIONS,), report_state)
 
 if __name__ == "__main__":
     JOB.main()

@@ -30,7 +30,6 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     files = tracks.csv_files(args.catalog)
     rows = tracks.read_csv(lake.spark, files).persist()
     good, bad = tracks.split_good_and_bad(rows)
-    lake.inputs |= {f"file:{path}": sha256_of(path) for path in files}
     n_tracks = lake.upsert(good, TRACKS)
     lake.n_quarantined = lake.upsert(bad, QUARANTINE)
     reasons = bad.groupBy("reason").count().orderBy("reason").collect()
@@ -43,7 +42,12 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     }
 
 
-JOB = Job("ingest_catalog", parse_args, run, writes=(TRACKS, QUARANTINE))
+def hashes(args: argparse.Namespace) -> dict[str, str]:
+    """Return the content hash of every input file."""
+    return {f"file:{path}": sha256_of(path) for path in tracks.csv_files(args.catalog)}
+
+
+JOB = Job("ingest_catalog", parse_args, run, (), (TRACKS, QUARANTINE), hashes)
 
 if __name__ == "__main__":
     JOB.main()

@@ -52,13 +52,18 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     lake.upsert(found.unionByName(gone), RECORDINGS)
     bad = spectrograms.bad(outcomes, "ingest_recordings")
     lake.n_quarantined = lake.upsert(bad, QUARANTINE)
-    lake.inputs["files"] = recordings.fingerprint(listed)
     reasons = [{"reason": r[0], "files": r[1]} for r in bad.groupBy("reason").count().collect()]
     counts = {"read": len(listed), "recordings": found.count(), "quarantined": lake.n_quarantined}
     return counts | {"removed": gone.count(), "reasons": reasons}
 
 
-JOB = Job("ingest_recordings", parse_args, run, (), (RECORDINGS, QUARANTINE))
+def fingerprint(args: argparse.Namespace) -> dict[str, str]:
+    """Return a hash over the listed files' names, sizes and times."""
+    listed = recordings.listing(args.manifest, args.audio_root, args.data_set, args.layout)
+    return {"files": recordings.fingerprint(listed)}
+
+
+JOB = Job("ingest_recordings", parse_args, run, (), (RECORDINGS, QUARANTINE), fingerprint)
 
 if __name__ == "__main__":
     JOB.main()

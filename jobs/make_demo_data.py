@@ -1,7 +1,7 @@
 """make_demo_data: make a catalogue and songs composed by the project, each in several versions.
 
 Reads   nothing
-Writes  OUT/catalog.csv, OUT/manifest.csv, OUT/audio/…, with one broken row and one broken file
+Writes  OUT/catalog.csv, OUT/manifest.csv, OUT/audio/…, OUT/midi/…; one row and one file are broken
 
     ./spark-submit.sh make_demo_data --lake demo/lake --out demo/data
 """
@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 from lib.audio import synthesis
-from lib.audio.demo import add_broken_examples, compose_by_name
+from lib.audio.demo import add_broken_examples, add_midi_songs, compose_by_name
 from lib.io.job import Job, Summary, job_parser, positive
 from lib.io.lake import Lake
 
@@ -45,6 +45,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     catalog.to_csv(out / "catalog.csv", index=False)
     synthesis.write_manifest(made, out)
     add_broken_examples(out)
+    add_midi_songs(out, args.seed)
     return {
         "songs": args.works,
         "recordings": len(made),
@@ -53,7 +54,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     }
 
 
-JOB = Job("make_demo_data", parse_args, run)
+JOB = Job("make_demo_data", parse_args, run, files=lambda args: synthesis.manifest_hash(args.out))
 
 if __name__ == "__main__":
     JOB.main()

@@ -49,7 +49,9 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     return {"songs": len(folders), "recordings": len(made), "refused": refused, "folder": str(out)}
 
 
-JOB = Job("synthesize_versions", parse_args, run)
+JOB = Job(
+    "synthesize_versions", parse_args, run, files=lambda args: synthesis.manifest_hash(args.out)
+)
 
 if __name__ == "__main__":
     JOB.main()

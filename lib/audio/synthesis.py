@@ -19,6 +19,7 @@ from lib.audio.render import render
 from lib.audio.songs import Song
 from lib.audio.versions import VersionSpec, arrange, sample_spec
 from lib.io.errors import InputError
+from lib.io.files import sha256_of
 from lib.io.rows import map_rows
 
 SAMPLE_RATE = 16_000
@@ -194,3 +195,9 @@ def made_and_refused(rows: list) -> tuple[list[dict], list[dict]]:
     everything = [r.asDict() for r in rows]
     refused = [{"song": r["work_id"], "reason": r["reason"]} for r in everything if r["reason"]]
     return [r for r in everything if not r["reason"]], refused
+
+
+def manifest_hash(out: str) -> dict[str, str]:
+    """Return the hash of the manifest in ``out``, or that there is none."""
+    path = Path(out).resolve() / "manifest.csv"
+    return {"manifest": sha256_of(path) if path.is_file() else "missing"}

@@ -80,6 +80,7 @@ class Job:
     run: Callable[[Lake, argparse.Namespace], Summary]
     reads: tuple[Table, ...] = ()
     writes: tuple[Table, ...] = ()
+    files: Callable[[argparse.Namespace], dict[str, str]] = lambda args: {}
 
     def main(self, argv: list[str] | None = None) -> None:
         """Run the job as a program; never returns."""
@@ -96,6 +97,7 @@ class Job:
         started = time.monotonic()
         summary = dict(self.run(lake, args))
         seconds = time.monotonic() - started
+        lake.inputs |= self.files(args)
         record_run(lake, self.name, args, seconds)
         show(f"{self.name} · {lake.n_rows:,} rows written in {seconds:.1f} s", summary)
         if args.json:
@@ -154,7 +156,7 @@ def show(title: str, summary: Summary) -> None:
     grid.add_column(overflow="fold")
     listings = {k: v for k, v in summary.items() if isinstance(v, list) and v}
     for name, value in summary.items():
-        if name not in listings:
+        if name not in listings and not isinstance(value, dict):
             grid.add_row(name, _text(value))
     if grid.row_count:
         console.print(grid)
@@ -184,6 +186,8 @@ def arguments_of(args: argparse.Namespace) -> str:
 
 def code_version() -> str:
     """Return the git commit of the code, or its package version where there is no git."""
+    if os.environ.get("COVERS_COMMIT"):
+        return os.environ["COVERS_COMMIT"]
     here = Path(__file__).resolve().parent
     try:
         found = subprocess.run(

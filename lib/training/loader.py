@@ -186,7 +186,7 @@ def read_triplets(
                         *ids,
                         int(batch["draw"][i]),
                         labels,
-                        None if spec is None or spec != spec else str(spec),
+                        _spec(spec),
                     )
                 )
     if not parts["train"]:
@@ -203,6 +203,11 @@ def read_triplets(
         labels = np.array([[number(x) for x in t[4]] for t in found], np.int64).reshape(-1, 2)
         made[split] = Triplets(rows, labels, np.array([t[5] for t in found] + [None], object)[:-1])
     return made
+
+
+def _spec(value: object) -> str | None:
+    """Return the spec; readers give null as None, nan or the text None."""
+    return value if isinstance(value, str) and value.startswith("{") else None
 
 
 def batch_indices(

@@ -1,0 +1,41 @@
+# make demo and make test are all a newcomer needs; `make help` lists the rest.
+PYTHON := .venv/bin/python
+export OMP_NUM_THREADS ?= 1
+
+help:                ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 22
+
+setup:               ## environment, Delta's jars, Horovod; once
+	@bash environment/setup.sh
+
+demo: setup          ## make demo data, run every job on it, write the report
+	@./spark-submit.sh run_pipeline --lake demo/lake --work demo --demo --classifier-epochs 2
+	@echo "report: $(CURDIR)/demo/report-demo.html"
+
+test: setup lint     ## lint, types, and all tests
+	@$(PYTHON) -m pytest -m "not spark and not slow"
+	@$(PYTHON) -m pytest -m "spark or slow" --no-header
+
+quick: setup         ## the tests that need no Spark
+	@$(PYTHON) -m pytest -m "not spark and not slow"
+
+lint:                ## ruff and mypy; changes nothing
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+
+style:               ## let ruff mend and format
+	@.venv/bin/ruff check --fix .
+	@.venv/bin/ruff format .
+
+bench: setup         ## speed and memory, side by side with rivals
+	@$(PYTHON) -m benchmarks.run
+
+lock:                ## resolve requirements.in into requirements.lock
+	@.venv/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command "make lock" -o environment/requirements.lock environment/requirements.in
+
+clean:               ## remove what demo and tests made (not the environment)
+	@rm -rf demo lake spark-warehouse .pytest_cache .ruff_cache .mypy_cache
+
+.PHONY: help setup demo test quick lint style bench lock clean

@@ -1,0 +1,87 @@
+"""run_pipeline: everything in order, from a catalogue and audio to the report; done steps are skipped.
+
+Reads   a catalogue, audio or songs (or makes demo data)
+Writes  every table, WORK/report-NAME.html
+
+    ./spark-submit.sh run_pipeline --lake demo/lake --work demo --demo
+    ./spark-submit.sh run_pipeline --lake /data/lake --work /data/work --catalog "Music Info.csv" \\
+        --songs POP909 --evaluate covers80=manifest.csv,audio
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from lib.io import pipeline
+from lib.io.job import Job, Summary, job_parser, positive
+from lib.io.lake import Lake
+from lib.training.config import PRESETS
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = job_parser(__doc__)
+    parser.add_argument("--work", required=True, metavar="FOLDER", help="made audio and reports")
+    parser.add_argument("--demo", action="store_true", help="make demo data and train on it")
+    parser.add_argument(
+        "--catalog", nargs="+", metavar="PATH", help="CSV files in the Music Info format"
+    )
+    parser.add_argument("--songs", metavar="FOLDER", help="POP909, to make training versions from")
+    parser.add_argument("--song-limit", type=positive, metavar="N", help="only the first N songs")
+    parser.add_argument(
+        "--versions", type=positive, default=4, metavar="N", help="a song (default: 4)"
+    )
+    parser.add_argument(
+        "--max-phrases", type=positive, metavar="N", help="of a version (default: all)"
+    )
+    parser.add_argument(
+        "--audio", nargs="+", metavar="NAME=CSV[,ROOT]", help="your training recordings"
+    )
+    parser.add_argument(
+        "--evaluate", nargs="+", metavar="NAME=CSV[,ROOT]", help="recordings only judged on"
+    )
+    parser.add_argument(
+        "--title", default=None, metavar="TEXT", help="song for the similarity scores"
+    )
+    parser.add_argument("--artist", default=None, metavar="TEXT")
+    parser.add_argument(
+        "--per-anchor", type=positive, default=4, metavar="N", help="triplets (default: 4)"
+    )
+    parser.add_argument(
+        "--epochs", type=positive, default=12, metavar="N", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--compare-epochs", type=positive, default=3, metavar="N", help="default: 3"
+    )
+    parser.add_argument(
+        "--compare-networks", nargs="+", choices=sorted(PRESETS), default=["covernet"]
+    )
+    parser.add_argument("--classifier-epochs", type=positive, default=10, metavar="N")
+    parser.add_argument(
+        "--workers", type=positive, default=2, metavar="N", help="ranks (default: 2)"
+    )
+    return parser.parse_args(argv)
+
+
+def run(lake: Lake, args: argparse.Namespace) -> Summary:
+    """Run the steps, show what each did and what came out."""
+    common = [
+        "--lake",
+        args.lake,
+        "--seed",
+        str(args.seed),
+        "--max-quarantined",
+        str(args.max_quarantined),
+    ]
+    done = pipeline.run_steps(lake, pipeline.steps(args), common + pipeline.files_flag(args.files))
+    return {
+        "steps": done,
+        "result": pipeline.headline(lake),
+        "reports": pipeline.reports(args.work),
+    }
+
+
+JOB = Job("run_pipeline", parse_args, run)
+
+if __name__ == "__main__":
+    JOB.main()
