@@ -49,5 +49,5 @@ status=0
     --driver-memory "${DRIVER_MEMORY:-2g}" --executor-memory "${EXECUTOR_MEMORY:-2g}" \
     --jars "$jars" --py-files "$work/covers.zip" \
     --properties-file "$root/environment/spark.conf" "${conf[@]}" \
-    "$root/jobs/$name.py" "$@" 2> >(grep -vE --line-buffered 'WARN|WARNING: |Using Spark.s default|Setting default log level|To adjust logging level|^$' >&2) || status=$?
+    "$root/jobs/$name.py" "$@" 2> >(grep -vE --line-buffered ' (INFO|WARN) |^WARNING: |Using Spark.s default|Setting (default|Spark) log level|To adjust logging level|netlib-blas|^\s*$' >&2) || status=$?
 exit "$status"

@@ -1,10 +1,10 @@
-"""run_pipeline: everything in order, from a catalogue and audio to the report; done steps are skipped.
+r"""run_pipeline: everything in order, from a catalogue and audio to the report; done steps are skipped.
 
 Reads   a catalogue, audio or songs (or makes demo data)
 Writes  every table, WORK/report-NAME.html
 
     ./spark-submit.sh run_pipeline --lake demo/lake --work demo --demo
-    ./spark-submit.sh run_pipeline --lake /data/lake --work /data/work --catalog "Music Info.csv" \\
+    ./spark-submit.sh run_pipeline --lake /data/lake --work /data/work --catalog "Music Info.csv" \
         --songs POP909 --evaluate covers80=manifest.csv,audio
 """
 

@@ -109,7 +109,6 @@ def attributes_of(path: str) -> Attributes:
 
 def estimate(recordings: DataFrame, limits: sandbox.Limits) -> DataFrame:
     """Return the attributes of every recording, or the reason why not; takes recording_id, uri."""
-
     return map_rows(
         recordings.select("recording_id", "uri"),
         lambda r: [_row(r["recording_id"], r["uri"], limits)],
@@ -157,7 +156,7 @@ def errors_against(catalog: DataFrame, estimated: DataFrame) -> list[dict]:
             F.mean(F.abs(F.col(f"c.{a}") - F.col(f"e.{a}"))).alias(a)
             for a in ("danceability", "energy", "valence")
         ],
-    ).head()
+    ).collect()[0]
     if not row["n"]:
         return []
     right = [

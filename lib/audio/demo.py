@@ -7,7 +7,7 @@ from pathlib import Path
 
 import mido
 
-from lib.audio.songs import Song, compose, PITCH_CLASSES
+from lib.audio.songs import PITCH_CLASSES, Song, compose
 
 
 def compose_by_name(seed: int) -> Callable[[str], Song]:

@@ -16,6 +16,7 @@ import hashlib
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
@@ -78,7 +79,7 @@ def from_manifest(manifest: str, audio_root: str | None, data_set: str) -> list[
     root = audio_root or os.path.dirname(path)
     listed = []
     for row in rows.to_dict("records"):
-        known = {n: row.get(n) or None for n in _OPTIONAL}
+        known: dict[str, Any] = {n: row.get(n) or None for n in _OPTIONAL}
         known["recording_id"] = known["recording_id"] or recording_id_of(data_set, row["path"])
         listed.append(Listed(uri=f"{root.rstrip('/')}/{row['path']}", data_set=data_set, **known))
     repeated = pd.Series([x.recording_id for x in listed])

@@ -84,7 +84,7 @@ def rows_of(
                 "offset": offset,
                 "tensor": data,
                 "uri": uri,
-            }  # fmt: skip
+            }
         )
     return rows
 
@@ -94,7 +94,6 @@ def decode_recordings(recordings: DataFrame, p: Parameters, limits: sandbox.Limi
 
     Rows with a `reason` are failures; `good` and `bad` tell them apart.
     """
-
     return map_rows(
         recordings.select("recording_id", "uri", "sha256"),
         lambda r: rows_of(r["recording_id"], r["uri"], r["sha256"], p, limits),
@@ -137,7 +136,7 @@ def decode_summary(outcomes: DataFrame) -> dict[str, object]:
         F.countDistinct(F.when(F.col("reason").isNull(), F.col("recording_id"))).alias("n"),
         F.coalesce(F.sum("duration_s"), F.lit(0.0)).alias("s"),
         F.coalesce(F.sum(F.length("tensor")), F.lit(0)).alias("b"),
-    ).head()
+    ).collect()[0]
     hours = row["s"] / 3600
     return {
         "decoded now": row["n"],

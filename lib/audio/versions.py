@@ -204,7 +204,7 @@ def _bass_line(chords: list, style: str) -> np.ndarray:
 
 
 def _drum_track(style: str, n_beats: float) -> np.ndarray:
-    hits = {  # beat in the bar, kind, velocity
+    hits: dict[str, list[tuple[float, int, float]]] = {  # beat in the bar, kind, velocity
         "none": [],
         "rock": [
             (0, 0, 1),
@@ -227,8 +227,8 @@ def _drum_track(style: str, n_beats: float) -> np.ndarray:
             (3, 1, 0.7),
             *[(i + 0.67, 2, 0.5) for i in range(4)],
         ],
-    }[style]
+    }
     bars = range(int(n_beats // 4))
     return np.array(
-        [(4 * bar + b, kind, v) for bar in bars for b, kind, v in hits], dtype=float
+        [(4 * bar + b, kind, v) for bar in bars for b, kind, v in hits[style]], dtype=float
     ).reshape(-1, 3)

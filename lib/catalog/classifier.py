@@ -123,10 +123,10 @@ def scores(predicted: np.ndarray, truth: np.ndarray) -> dict[str, float | int]:
 def train(rows: DataFrame, k: int, config: ClassifierConfig) -> tuple[Pipeline, list[dict]]:
     """Train on the rows of `labelled`; return the model and its fits."""
     rng = np.random.default_rng(config.seed)
-    held_back = rows.where("is_test").select("features", "cluster").toPandas()
-    if held_back.empty:
+    held_back = rows.where("is_test").select("features", "cluster").collect()
+    if not held_back:
         raise ValueError("test tracks must be at least one, got none; more tracks are needed")
-    test = (np.array(held_back["features"].tolist()), held_back["cluster"].to_numpy())
+    test = (np.array([r[0] for r in held_back]), np.array([r[1] for r in held_back]))
     passes = (batches(rows, config.batch_size, rng) for _ in range(config.epochs))
     return fit_stream(passes, test, np.arange(k), config)
 

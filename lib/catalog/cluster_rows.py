@@ -32,7 +32,7 @@ def cluster_summary(rows: DataFrame, k: int) -> list[dict]:
     aggregates = [
         f(x[i]).alias(f"{f.__name__}{i}") for f in (F.mean, F.stddev_pop) for i in range(6)
     ]
-    whole = rows.agg(F.count("*").alias("n"), *aggregates).head()
+    whole = rows.agg(F.count("*").alias("n"), *aggregates).collect()[0]
     overall = np.array([whole[f"mean{i}"] for i in range(6)])
     spread = np.array([whole[f"stddev_pop{i}"] for i in range(6)])
     found = {
@@ -108,7 +108,7 @@ def assigned_rows(features: DataFrame, model: ClusterModel, classifier_path: str
         "track_id", "features", "distance", F.col("cluster").alias("_near")
     )
 
-    @F.pandas_udf("int")
+    @F.pandas_udf("int")  # type: ignore[call-overload]
     def by_classifier(vectors: pd.Series) -> pd.Series:
         return pd.Series(predictor(classifier_path)(np.array(vectors.tolist())))
 

@@ -48,7 +48,7 @@ class Clustering:
 
 def fit(features: DataFrame, *, k: int, seed: int, starts: int = 5) -> Clustering:
     """Fit k-means from several seeds and keep the lowest inertia; takes column `features`."""
-    vectors = features.select(array_to_vector("features").alias("v")).persist()
+    vectors = features.select(array_to_vector(F.col("features")).alias("v")).persist()
     n = vectors.count()
     if n <= k:
         raise ValueError(f"tracks must be more than k = {k} to cluster, got {n}")
@@ -72,7 +72,7 @@ def fit(features: DataFrame, *, k: int, seed: int, starts: int = 5) -> Clusterin
 
 
 def _labels(model: KMeansModel, sample: DataFrame) -> np.ndarray:
-    return model.transform(sample).select("prediction").toPandas()["prediction"].to_numpy()
+    return np.array([r[0] for r in model.transform(sample).select("prediction").collect()])
 
 
 def parse_k(text: str) -> range:

@@ -49,7 +49,7 @@ def fit_scaler(tracks: DataFrame) -> Scaler:
         F.max("tempo").alias("tempo_max"),
         *[F.mean(x).alias(f"mean_{c}") for c, x in columns.items()],
         *[F.stddev_pop(x).alias(f"std_{c}") for c, x in columns.items()],
-    ).head()
+    ).collect()[0]
     mean = {c: float(row[f"mean_{c}"] or 0.0) for c in _SCALED}
     std = {c: float(row[f"std_{c}"] or 1.0) for c in _SCALED}
     return Scaler(float(row["tempo_min"]), float(row["tempo_max"]), mean, std)

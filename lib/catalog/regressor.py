@@ -116,7 +116,7 @@ def train(rows: DataFrame, config: RegressorConfig, *, slots: int, save_to: Path
     linear = LinearRegression(featuresCol="v", labelCol="similarity").fit(
         assembler.transform(train_rows)
     )
-    mean = train_rows.agg(F.mean("similarity")).head()[0]
+    mean = train_rows.agg(F.mean("similarity")).collect()[0][0]
     scored = {
         "xgboost": model.transform(test_rows),
         "linear": linear.transform(assembler.transform(test_rows)),

@@ -111,7 +111,7 @@ def _histogram(report: Report) -> Figure:
     d, is_cover = metrics.all_pairs(report.distances["model"], report.works)
     figure = Figure(figsize=(7, 2.8))
     axes = figure.subplots()
-    bins = np.linspace(d.min(), d.max(), 50)
+    bins = np.linspace(d.min(), d.max(), 50).tolist()
     axes.hist(d[~is_cover], bins, density=True, alpha=0.6, color="#9aa5b1", label="other pairs")
     axes.hist(d[is_cover], bins, density=True, alpha=0.7, color="#1b6ca8", label="covers")
     axes.axvline(d.mean(), color="#222", ls=":", label="mean (the write-up's threshold)")

@@ -89,7 +89,7 @@ class Lake:
         """Newest version of the table; -1 if there is no table."""
         if not self.exists(table):
             return -1
-        return self._delta(table).history(1).select("version").head()[0]
+        return self._delta(table).history(1).select("version").collect()[0][0]
 
     def read(self, table: Table, version: int | None = None) -> DataFrame:
         """Return the table as it is at one version (by default the newest).
@@ -174,7 +174,7 @@ class Lake:
         """
         version = self.version(table) if version is None else version
         self.inputs[table.name] = version
-        location = self._delta(table).detail().select("location").head()[0]
+        location = self._delta(table).detail().select("location").collect()[0][0]
         arrow = ArrowDeltaTable(location.removeprefix("file:"), version=version)
         if arrow.metadata().configuration.get("delta.enableDeletionVectors") == "true":
             raise InputError(

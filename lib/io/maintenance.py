@@ -26,10 +26,10 @@ def maintain(lake: Lake, tables: Sequence[Table], *, retain_hours: int) -> list[
         if not lake.exists(table):
             continue
         name = lake.identifier(table)
-        before = lake.spark.sql(f"DESCRIBE DETAIL {name}").head()
+        before = lake.spark.sql(f"DESCRIBE DETAIL {name}").collect()[0]
         lake.spark.sql(f"OPTIMIZE {name}")
         lake.spark.sql(f"VACUUM {name} RETAIN {retain_hours} HOURS")
-        after = lake.spark.sql(f"DESCRIBE DETAIL {name}").head()
+        after = lake.spark.sql(f"DESCRIBE DETAIL {name}").collect()[0]
         lake.outputs[table.name] = lake.version(table)
         sizes.append(
             {
@@ -38,6 +38,6 @@ def maintain(lake: Lake, tables: Sequence[Table], *, retain_hours: int) -> list[
                 "MB": after["sizeInBytes"] / 1e6,
                 "files before": before["numFiles"],
                 "files after": after["numFiles"],
-            }  # fmt: skip
+            }
         )
     return sizes

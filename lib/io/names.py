@@ -22,7 +22,7 @@ def normalise(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", " ", plain.casefold()).strip()
 
 
-@F.pandas_udf(T.StringType())
+@F.pandas_udf(T.StringType())  # type: ignore[call-overload]
 def normalised(names: pd.Series) -> pd.Series:
     """Spark form of `normalise`."""
     return names.fillna("").map(normalise)

@@ -50,7 +50,8 @@ def steps(args: argparse.Namespace) -> list[Step]:
     """
     work = str(Path(args.work).resolve())
     found: list[Step] = []
-    catalog, songs, sets = list(args.catalog or []), args.songs, []
+    catalog, songs = list(args.catalog or []), args.songs
+    sets: list[tuple[str, str, str | None, str]] = []
     if args.demo:
         found.append(Step("make_demo_data", ("--out", f"{work}/data")))
         catalog, songs = [f"{work}/data/catalog.csv"], f"{work}/data/midi"
@@ -158,8 +159,7 @@ def is_up_to_date(lake: Lake, job: Job, args: argparse.Namespace, written: set[s
     if (
         {t.name for t in job.reads} & written
         or not lake.exists(RUNS)
-        or not job.writes
-        and not job.files(args)
+        or (not job.writes and not job.files(args))
     ):
         return False
     same = (F.col("job") == job.name) & (F.col("arguments") == arguments_of(args))
@@ -171,8 +171,8 @@ def is_up_to_date(lake: Lake, job: Job, args: argparse.Namespace, written: set[s
         return False
     by_name = {t.name: t for t in TABLES}
     then = json.loads(last["inputs"])
-    now = job.files(args)
-    for name, version in then.items():
+    now: dict[str, str | int] = dict(job.files(args))
+    for name in then:
         if name in by_name and name != "models" and name not in {t.name for t in job.writes}:
             now[name] = lake.version(by_name[name])
     return all(

@@ -102,10 +102,10 @@ def embed_rows(
                         "model_id": model_id,
                         "segment": r["segment"],
                         "vector": vector.tolist(),
-                        "shape": list(net.shape),
+                        "shape": list(networks.shape_of(net)),
                         "parameters_id": r["parameters_id"],
                         "sha256": r["sha256"],
-                    }  # fmt: skip
+                    }
                 )
             yield pa.RecordBatch.from_pylist(rows, schema=arrow)
 

@@ -63,7 +63,8 @@ def _from_file(path: Path) -> Network:
     card = path.with_suffix(".json")
     if not path.is_file():
         raise InputError(
-            f"model must be untrained, shipped, latest, an id or a .safetensors file, got {str(path)!r}, which is not there"
+            f"model must be untrained, shipped, latest, an id or a .safetensors file, got no "
+            f"file there: {str(path)!r}"
         )
     config = json.loads(card.read_text()) if card.is_file() else PRESETS["covernet"].to_dict()
     return Network(f"file-{sha256_of(path)[:12]}", str(path), config)

@@ -92,7 +92,7 @@ def search(lake: Lake, model: str, audio: Sequence[str], *, top: int) -> dict[st
                 "artist": rows[i]["artist"] or "",
                 "distance": float(d[i]),
                 "random pairs nearer": f"{np.mean(others <= d[i]):.2%}",
-            }  # fmt: skip
+            }
             for i in np.argsort(d)[:top]
         ]
     return found

@@ -135,7 +135,7 @@ def _horovod_spark(plan: Plan, workers: int) -> None:
 def _torch_distributor(spark: SparkSession, plan: Plan, workers: int) -> None:
     from pyspark.ml.torch.distributor import TorchDistributor
 
-    local = spark.sparkContext.master.startswith("local")
+    local = str(spark.sparkContext.master).startswith("local")
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo" if local else "")
     TorchDistributor(num_processes=workers, local_mode=local, use_gpu=False).run(
         run_plan, plan.to_json()

@@ -49,7 +49,7 @@ def read_rows(
 
 
 def _petastorm(snapshot: Snapshot, columns: list[str]) -> Iterator[dict[str, np.ndarray]]:
-    from lib.training import petastorm_compat  # noqa: F401
+    from lib.training import petastorm_compat  # noqa: F401, I001 (before petastorm)
     from petastorm import make_batch_reader
 
     if not snapshot.n_rows:
@@ -112,8 +112,12 @@ def tensor_store(
         "offset",
         "tensor",
     ]
-    found, kinds, n_bytes = {}, set(), 0
-    starts, shapes, scales, rate = [], [], [], 0.0
+    found: dict[str, int] = {}
+    kinds: set[str] = set()
+    starts: list[int] = []
+    shapes: list[tuple[int, ...]] = []
+    scales: list[tuple[float, float]] = []
+    n_bytes, rate = 0, 0.0
     with tempfile.NamedTemporaryFile(dir=folder, suffix=".u8", delete=False) as file:
         for batch in read_rows(snapshot, columns, reader=reader):
             for i in np.flatnonzero(
@@ -199,9 +203,13 @@ def read_triplets(
     made = {}
     for split, found in parts.items():
         found.sort(key=lambda t: t[:4])  # petastorm's order depends on files, ours must not
-        rows = np.array([[store.rows[x] for x in t[:3]] for t in found], np.int32).reshape(-1, 3)
-        labels = np.array([[number(x) for x in t[4]] for t in found], np.int64).reshape(-1, 2)
-        made[split] = Triplets(rows, labels, np.array([t[5] for t in found] + [None], object)[:-1])
+        numbers_of = np.array([[store.rows[x] for x in t[:3]] for t in found], np.int32).reshape(
+            -1, 3
+        )
+        labels_of = np.array([[number(x) for x in t[4]] for t in found], np.int64).reshape(-1, 2)
+        made[split] = Triplets(
+            numbers_of, labels_of, np.array([t[5] for t in found] + [None], object)[:-1]
+        )
     return made
 
 

@@ -51,13 +51,11 @@ def train(
         f"cuda:{ranks.rank % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
     )
     network = networks.build(config.network, weights=config.weights).to(device)
-    n_rolls = network.shape[0] if len(network.shape) == 2 else 1
+    n_rolls = networks.n_rolls_of(network)
     trained = [p for p in network.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, config.learning_rate, weight_decay=config.weight_decay)
-    if config.network != "covernet":  # the write-up's: weight decay inside Adam's gradient
-        optimizer = torch.optim.Adam(
-            trained, config.learning_rate, weight_decay=config.weight_decay
-        )
+    # The write-up's Adam keeps weight decay inside the gradient; AdamW takes it apart.
+    kind = torch.optim.AdamW if config.network == "covernet" else torch.optim.Adam
+    optimizer = kind(trained, config.learning_rate, weight_decay=config.weight_decay)
     history: list[dict] = []
     checkpoint = checkpoints.load_newest(folder) if resume else None
     if checkpoint:

@@ -151,6 +151,20 @@ def turn_to_strongest(rows: torch.Tensor) -> torch.Tensor:
     return rows.gather(1, index[:, :, None].expand_as(rows))
 
 
+def shape_of(network: nn.Module) -> tuple[int, ...]:
+    """Return the shape of an embedding: (128,) or, for covernet, (12, d)."""
+    shape = network.shape
+    if not isinstance(shape, tuple):
+        raise TypeError(f"network must say the shape of its embeddings, got {shape!r}")
+    return shape
+
+
+def n_rolls_of(network: nn.Module) -> int:
+    """Return how many rolls are tried when two of its embeddings are compared."""
+    shape = shape_of(network)
+    return shape[0] if len(shape) == 2 else 1
+
+
 def build(network: str, *, weights: str | None = None) -> nn.Module:
     """Return a fresh network by name.
 

@@ -12,7 +12,7 @@ import torch
 
 
 class Ranks(Protocol):
-    """This process among its fellows."""
+    """A process among its fellows."""
 
     rank: int
     size: int

@@ -57,7 +57,7 @@ def test_deletion_vectors_are_refused_by_snapshot(lake):
 
 
 def test_missing_table_names_the_way_out(lake):
-    with pytest.raises(InputError, match="table quarantine must exist.*run the job"):
+    with pytest.raises(InputError, match=r"table quarantine must exist.*run the job"):
         lake.read(QUARANTINE)
 
 
