@@ -31,6 +31,9 @@ style:               ## let ruff mend and format
 bench: setup         ## speed and memory, side by side with rivals
 	@$(PYTHON) -m benchmarks.run
 
+help-snapshots:      ## record what every job's --help prints
+	@PYTHONPATH=. $(PYTHON) tests/help_snapshots.py
+
 lock:                ## resolve requirements.in into requirements.lock
 	@.venv/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  --custom-compile-command "make lock" -o environment/requirements.lock environment/requirements.in
@@ -38,4 +41,4 @@ lock:                ## resolve requirements.in into requirements.lock
 clean:               ## remove what demo and tests made (not the environment)
 	@rm -rf demo lake spark-warehouse .pytest_cache .ruff_cache .mypy_cache
 
-.PHONY: help setup demo test quick lint style bench lock clean
+.PHONY: help help-snapshots setup demo test quick lint style bench lock clean

@@ -1,0 +1,200 @@
+import json
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from lib.audio import attributes, augment, decode, representations, sandbox, spectrograms, tensors
+from lib.audio.representations import compute, fold, parameters, roll_key
+
+
+def tone(midi, *, seconds=4.0, sample_rate=16_000):
+    t = np.arange(int(seconds * sample_rate)) / sample_rate
+    return (0.5 * np.sin(2 * np.pi * 440 * 2 ** ((midi - 69) / 12) * t)).astype(np.float32)
+
+
+@pytest.mark.parametrize("midi", [36, 48, 60, 69, 81, 95])
+def test_pure_tone_is_strongest_in_its_own_semitone(midi):
+    x = compute([tone(midi)], parameters("log_frequency"))
+    assert int(x[:, 4:-4].mean(axis=1).argmax()) == midi - 24
+
+
+@pytest.mark.parametrize("midi", [50, 64, 77])
+def test_tone_a_semitone_up_rolls_one_bin(midi):
+    low = compute([tone(midi)], parameters("log_frequency"))[:, 4:-4].mean(axis=1)
+    high = compute([tone(midi + 1)], parameters("log_frequency"))[:, 4:-4].mean(axis=1)
+    assert np.corrcoef(np.roll(low, 1), high)[0, 1] > 0.95
+
+
+def test_tone_a_third_of_a_semitone_sharp_is_tuned_back():
+    x = compute([tone(69.3)], parameters("log_frequency"))
+    assert int(x[:, 4:-4].mean(axis=1).argmax()) == 69 - 24
+
+
+def test_blocks_of_any_size_give_the_same_tensor():
+    sound = np.random.default_rng(0).normal(size=80_000).astype(np.float32) * 0.1
+    for name in ("chroma", "log_mel"):
+        whole = compute([sound], parameters(name))
+        pieces = compute(np.array_split(sound, 7), parameters(name))
+        np.testing.assert_allclose(pieces, whole, atol=1e-3)
+
+
+def test_log_mel_agrees_with_librosa_within_a_tenth_of_a_decibel():
+    import librosa
+
+    sound = librosa.chirp(fmin=80, fmax=8000, sr=22_050, duration=2.0).astype(np.float32)
+    ours = compute([sound], parameters("log_mel"))
+    mel = librosa.feature.melspectrogram(
+        y=sound, sr=22_050, n_fft=2048, hop_length=512, n_mels=128, pad_mode="constant"
+    )
+    theirs = librosa.power_to_db(mel, ref=np.max)
+    n = min(ours.shape[1], theirs.shape[1])
+    assert abs(ours.shape[1] - theirs.shape[1]) <= 1
+    assert np.abs(ours[:, :n] - theirs[:, :n]).mean() < 0.1
+
+
+def test_frames_of_chroma_have_unit_norm_or_are_silent():
+    x = compute([tone(60), np.zeros(64_000, np.float32)], parameters("chroma"))
+    norms = np.linalg.norm(x, axis=0)
+    assert np.all((np.abs(norms - 1) < 1e-3) | (norms < 1e-3))
+
+
+def test_silence_gives_a_finite_tensor():
+    for name in representations.NAMES:
+        assert np.isfinite(compute([np.zeros(48_000, np.float32)], parameters(name))).all()
+
+
+def test_rolling_chroma_twelve_times_changes_nothing():
+    x = np.random.default_rng(0).random((36, 10)).astype(np.float32)
+    np.testing.assert_array_equal(roll_key(x, 12), x)
+    np.testing.assert_array_equal(roll_key(roll_key(x, 5), -5), x)
+
+
+def test_fold_sums_octaves_within_each_register():
+    semitones = np.zeros((84, 1), np.float32)
+    semitones[[0, 12]] = 1  # C1 and C2: both bass
+    folded = fold(semitones)
+    assert folded[0, 0] == pytest.approx(1.0)
+    assert folded[1:].sum() == 0
+
+
+def test_unknown_representation_is_refused():
+    with pytest.raises(ValueError, match="representation must be one of"):
+        parameters("mfcc")
+
+
+def test_negative_segment_is_refused():
+    with pytest.raises(ValueError, match=r"segment_s must be positive \[s\], got -1"):
+        parameters("chroma", segment_s=-1)
+
+
+def test_packed_tensor_comes_back_within_half_a_step():
+    x = np.random.default_rng(0).normal(size=(12, 50)).astype(np.float32)
+    data, scale, offset = tensors.pack(x)
+    assert np.abs(tensors.unpack(data, x.shape, scale, offset) - x).max() <= scale / 2 + 1e-6
+
+
+def test_bytes_of_another_shape_are_refused():
+    data, scale, offset = tensors.pack(np.zeros((2, 3)))
+    with pytest.raises(ValueError, match=r"shape \(3, 3\), got 6 numbers"):
+        tensors.unpack(data, (3, 3), scale, offset)
+
+
+def test_eight_bits_change_distances_by_less_than_a_thousandth():
+    x = compute([tone(60) + tone(64)], parameters("chroma"))
+    y = compute([tone(62) + tone(67)], parameters("chroma"))
+    packed = [tensors.unpack(tensors.pack(t)[0], t.shape, *tensors.pack(t)[1:]) for t in (x, y)]
+    before, after = np.linalg.norm(x - y), np.linalg.norm(packed[0] - packed[1])
+    assert abs(after - before) / before < 1e-3
+
+
+def test_segments_cover_the_whole_and_name_their_start():
+    p = parameters("chroma", segment_s=2.0)
+    pieces = list(spectrograms.segments(np.arange(36 * 20).reshape(36, 20), p))
+    assert [start for start, _ in pieces] == [0.0, 2.0, 4.0]
+    assert [piece.shape[1] for _, piece in pieces] == [8, 8, 4]
+
+
+@pytest.mark.parametrize(("suffix", "rate", "channels"), [(".wav", 44_100, 2), (".flac", 8000, 1), (".ogg", 22_050, 2), (".mp3", 16_000, 1)])
+def test_files_of_every_kind_decode_to_the_same_tone(tmp_path, suffix, rate, channels):
+    path = tmp_path / f"a{suffix}"
+    sf.write(path, np.repeat(tone(69, sample_rate=rate)[:, None], channels, axis=1), rate)
+    assert decode.probe(str(path)).channels == channels
+    x = spectrograms.tensor_of(str(path), parameters("log_frequency"))
+    assert int(x[:, 4:-4].mean(axis=1).argmax()) == 69 - 24
+
+
+@pytest.mark.parametrize(("content", "reason"), [(b"", "not_audio"), (b"text, not music", "not_audio"), (b"RIFF\x00\x00\x00\x00WAVE", "not_audio")])
+def test_file_that_is_not_audio_is_refused_with_a_reason(tmp_path, content, reason):
+    path = tmp_path / "a.mp3"
+    path.write_bytes(content)
+    with pytest.raises(sandbox.Refused) as refused:
+        decode.probe(str(path))
+    assert refused.value.reason == reason
+
+
+def _die():
+    import os
+
+    os.abort()
+
+
+def _sleep():
+    import time
+
+    time.sleep(30)
+
+
+def _allocate():
+    return len(np.ones(1 << 30))
+
+
+def test_crash_in_the_sandbox_is_a_reason_not_a_crash():
+    with pytest.raises(sandbox.Refused, match="the decoder ended with code -6"):
+        sandbox.call(_die, limits=sandbox.Limits())
+
+
+def test_time_limit_of_the_sandbox_holds():
+    with pytest.raises(sandbox.Refused, match="longer than 0.2 s"):
+        sandbox.call(_sleep, limits=sandbox.Limits(wall_s=0.2))
+
+
+def test_memory_limit_of_the_sandbox_holds():
+    with pytest.raises(sandbox.Refused, match="needs more than 512 MiB"):
+        sandbox.call(_allocate, limits=sandbox.Limits(memory_bytes=512 << 20))
+
+
+def test_augmenting_by_nothing_changes_nothing():
+    x = np.random.default_rng(0).random((36, 40)).astype(np.float32)
+    spec = json.dumps({"pitch_shift": 0, "time_stretch": 1.0, "noise": 0.0, "seed": 1})
+    np.testing.assert_array_equal(augment.apply(x, "chroma", spec), x)
+    assert augment.apply(x, "chroma", None) is x
+
+
+def test_augmented_tensor_can_be_made_again_bit_for_bit():
+    x = np.random.default_rng(0).random((128, 90)).astype(np.float32)
+    spec = json.dumps({"pitch_shift": 2, "time_stretch": 1.1, "noise": 0.05, "seed": 7})
+    made = augment.apply(x, "log_mel", spec)
+    assert made.shape == (128, 99)
+    np.testing.assert_array_equal(made, augment.apply(x, "log_mel", spec))
+
+
+def test_unknown_augmentation_is_refused():
+    with pytest.raises(ValueError, match="augmentation must have keys of"):
+        augment.apply(np.zeros((36, 4)), "chroma", '{"reverse": 1}')
+
+
+@pytest.mark.parametrize("shift", range(12))
+def test_key_profile_rolled_is_heard_in_the_rolled_key(shift):
+    assert attributes.key_of(np.roll(attributes._MAJOR, shift)) == (shift, 1)
+    assert attributes.key_of(np.roll(attributes._MINOR, shift)) == (shift, 0)
+
+
+@pytest.mark.parametrize("bpm", [80, 120, 150])
+def test_pulses_are_heard_at_their_tempo(bpm):
+    rate = 22_050 / 512
+    onset = np.zeros(int(rate * 30))
+    onset[(np.arange(0, 30, 60 / bpm) * rate).astype(int)] = 1
+    tempo, pulse = attributes.tempo_of(onset, rate)
+    assert tempo == pytest.approx(bpm, rel=0.04)
+    assert pulse > 0.2

@@ -1,0 +1,102 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lib.audio import demo, songs
+from lib.audio.render import render
+from lib.audio.versions import VersionSpec, arrange, sample_spec
+
+
+def test_composing_twice_gives_the_same_song():
+    a, b = songs.compose(3, 1), songs.compose(3, 1)
+    assert a.title == b.title
+    np.testing.assert_array_equal(a.melody, b.melody)
+
+
+def test_composed_melody_stays_in_its_scale():
+    song = songs.compose(5, 1)
+    scale = songs.MAJOR if song.mode else songs.MINOR
+    assert {(int(p) - song.tonic) % 12 for p in song.melody[:, 2]} <= set(scale)
+
+
+def test_song_without_notes_is_refused():
+    with pytest.raises(ValueError, match="melody of x must have notes"):
+        songs.Song("x", "x", 0, 1, 100, np.zeros((0, 3)), (), ((0, 16),))
+
+
+def test_song_without_length_is_refused():
+    with pytest.raises(ValueError, match="phrases of x must have length"):
+        songs.Song("x", "x", 0, 1, 100, np.ones((1, 3)), (), ())
+
+
+def test_song_exported_as_pop909_reads_back_with_its_notes(tmp_path):
+    song = songs.compose(7, 1)
+    demo.export_pop909(song, tmp_path / "007")
+    back = songs.read_pop909(tmp_path / "007")
+    assert len(back.melody) == len(song.melody)
+    np.testing.assert_array_equal(back.melody[:, 2], song.melody[:, 2])
+    np.testing.assert_allclose(np.diff(back.melody[:, 0]), np.diff(song.melody[:, 0]), atol=0.02)
+    assert [(c[2], c[3]) for c in back.chords] == [(c[2], c[3]) for c in song.chords]
+
+
+@pytest.mark.parametrize("broken", ["007.mid", "beat_midi.txt", "chord_midi.txt"])
+def test_song_with_a_missing_file_is_refused_by_name(tmp_path, broken):
+    demo.export_pop909(songs.compose(7, 1), tmp_path / "007")
+    (tmp_path / "007" / broken).unlink()
+    with pytest.raises(ValueError, match="song must be a POP909 folder, got '007'"):
+        songs.read_pop909(tmp_path / "007")
+
+
+def test_song_with_too_few_beats_is_refused(tmp_path):
+    demo.export_pop909(songs.compose(7, 1), tmp_path / "007")
+    (tmp_path / "007" / "beat_midi.txt").write_text("0 1 1\n1 0 0\n")
+    with pytest.raises(ValueError, match="at least 8 beats, got 2"):
+        songs.read_pop909(tmp_path / "007")
+
+
+def test_the_same_spec_gives_the_same_sound_bit_for_bit():
+    song = songs.compose(1, 1)
+    spec = sample_spec(song, 4)
+    again = VersionSpec(**spec.to_dict() | {"form": tuple(spec.to_dict()["form"])})
+    np.testing.assert_array_equal(render(arrange(song, spec), spec), render(arrange(song, again), again))
+
+
+def test_tempo_ratio_changes_the_length_by_itself():
+    song, spec = songs.compose(1, 1), VersionSpec(seed=1)
+    slow = arrange(song, replace(spec, tempo_ratio=0.5)).duration_s - 1
+    assert slow == pytest.approx(2 * (arrange(song, spec).duration_s - 1))
+
+
+def test_transposing_moves_every_note_by_the_same_interval():
+    song, spec = songs.compose(1, 1), VersionSpec(seed=1)
+    plain, up = arrange(song, spec), arrange(song, replace(spec, transpose=3))
+    for part, (_, notes) in plain.parts.items():
+        np.testing.assert_allclose(up.parts[part][1][:, 2] - notes[:, 2], 3)
+
+
+def test_form_plays_the_phrases_it_names():
+    song = songs.compose(1, 1)
+    twice = arrange(song, VersionSpec(seed=1, form=(0, 0)))
+    once = arrange(song, VersionSpec(seed=1, form=(0,)))
+    assert twice.duration_s - 1 == pytest.approx(2 * (once.duration_s - 1))
+
+
+def test_unknown_instrument_is_refused_by_name():
+    song = songs.compose(1, 1)
+    spec = VersionSpec(seed=1, lead="kazoo")
+    with pytest.raises(ValueError, match="got 'kazoo'"):
+        render(arrange(song, spec), spec)
+
+
+def test_sound_stays_within_its_peak_and_is_finite():
+    song = songs.compose(2, 1)
+    spec = sample_spec(song, 9)
+    sound = render(arrange(song, spec), spec)
+    assert np.isfinite(sound).all()
+    assert np.abs(sound).max() == pytest.approx(0.9, abs=1e-3)
+
+
+def test_tonic_of_a_scale_in_d_minor_is_d_minor():
+    melody = np.array([[i, 2.0 if p == 62 else 1.0, p] for i, p in enumerate([62, 64, 65, 67, 69, 70, 72, 62])])
+    assert songs.estimate_tonic(melody) == (2, 0)

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+import torch
+
+from lib.audio.representations import roll_key
+from lib.retrieval import embed, fourier2d, matrices, qmax
+from lib.retrieval.registry import untrained
+from lib.training import networks
+
+
+def chroma(seed, n=240):
+    rng = np.random.default_rng(seed)
+    steps = np.repeat(rng.random((36, n // 8)), 8, axis=1)
+    return (steps / np.linalg.norm(steps, axis=0)).astype(np.float32)
+
+
+def test_fourier_magnitude_forgets_the_key():
+    x = chroma(1)
+    np.testing.assert_allclose(fourier2d.vector(x), fourier2d.vector(roll_key(x, 5)), atol=1e-6)
+
+
+def slow_qmax(plot):
+    n, m = plot.shape
+    q = np.zeros((n, m))
+    for i in range(2, n):
+        for j in range(2, m):
+            before = [(i - 1, j - 1), (i - 2, j - 1), (i - 1, j - 2)]
+            if plot[i, j]:
+                q[i, j] = max(q[b] for b in before) + 1
+            else:
+                q[i, j] = max(0, *[q[b] - 0.5 for b in before])
+    return q.max()
+
+
+def test_compiled_qmax_equals_the_naive_loop():
+    plot = np.random.default_rng(0).random((30, 40)) < 0.3
+    assert qmax.qmax_score(plot, 0.5, 0.5) == slow_qmax(plot)
+
+
+def test_qmax_of_a_diagonal_is_its_length():
+    assert qmax.qmax_score(np.eye(20, dtype=bool), 0.5, 0.5) == 18
+
+
+def test_qmax_finds_a_transposed_copy_nearer_than_another_song():
+    a, b, c = (qmax.features(x) for x in (chroma(1), roll_key(chroma(1), 4), chroma(2)))
+    assert qmax.pair_distance(a, b) < 0.5 * qmax.pair_distance(a, c)
+
+
+def test_best_transposition_undoes_the_roll():
+    a = qmax.features(chroma(3))
+    assert qmax.best_transposition(a, np.roll(a, 5, axis=1)) == 7
+
+
+def test_recording_shorter_than_the_stack_has_a_distance():
+    short, other = qmax.features(chroma(1, 8)), qmax.features(chroma(2))
+    assert np.isfinite(qmax.pair_distance(short, other))
+
+
+@pytest.mark.parametrize("name", ["fourier2d", "qmax", "tensors"])
+def test_distance_matrices_are_symmetric_with_a_zero_diagonal(name):
+    found = {"fourier2d": fourier2d.distances, "qmax": qmax.distances, "tensors": matrices.of_tensors}[name](
+        [chroma(i, 200 + 8 * i) for i in range(4)]
+    )
+    np.testing.assert_allclose(found, found.T)
+    assert np.diag(found).tolist() == [0, 0, 0, 0]
+
+
+def test_embedding_of_a_recording_rolled_by_any_key_is_the_same():
+    net = networks.build("covernet").eval()
+    x = chroma(4)
+    own = embed.embed(net, x, crop_frames=None)
+    for shift in range(12):
+        np.testing.assert_allclose(embed.embed(net, roll_key(x, shift), crop_frames=None), own, atol=1e-5)
+
+
+def test_untrained_network_is_the_same_for_the_same_seed():
+    config = untrained().config
+    a, b = (embed.load.__wrapped__(config["network"], None, 0) for _ in range(2))
+    assert all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
+
+
+def test_embedding_has_unit_norm_even_of_half_a_second():
+    net = networks.build("covernet").eval()
+    assert np.linalg.norm(embed.embed(net, chroma(1, 8)[:, :2], crop_frames=None)) == pytest.approx(1, abs=1e-5)
