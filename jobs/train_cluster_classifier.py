@@ -40,15 +40,12 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Train batch by batch, save the model as skops."""
     clusters = find_model(lake, args.cluster_model)
     config = classifier.ClassifierConfig(args.preset, epochs=args.epochs, seed=args.seed)
-    features = lake.read(TRACK_FEATURES).where(
-        f"encoding = '{clusters.encoding}' AND source = 'catalog'"
+    which = {"encoding": clusters.encoding, "cluster_model_id": clusters.cluster_model_id}
+    rows = classifier.labelled(
+        lake.read(TRACK_FEATURES), lake.read(TRACK_CLUSTERS), config, **which
     )
-    assigned = lake.read(TRACK_CLUSTERS).where(
-        f"cluster_model_id = '{clusters.cluster_model_id}' AND method = 'nearest_center'"
-    )
-    rows = classifier.labelled(features, assigned, config)
     model, fits = classifier.train(rows, len(clusters.centers), config)
-    settings = asdict(config) | {"cluster_model_id": clusters.cluster_model_id}
+    settings = asdict(config) | which
     model_id = model_id_of("classifier", settings, dict(lake.inputs))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "classifier.skops"
@@ -56,12 +53,8 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
         register(lake, model_id, "classifier", path, config=settings, metrics=fits[-1])
     lake.upsert_rows(classifier.fit_rows(model_id, config.preset, fits), CLASSIFIER_FITS)
     shown = [{"after": when, **fits[i]} for when, i in {"first fit": 1, "last fit": -1}.items()]
-    return {
-        "model": model_id,
-        "labels": clusters.cluster_model_id,
-        "fits": len(fits) // 2,
-        "test set": shown,
-    }
+    labels = clusters.cluster_model_id
+    return {"model": model_id, "labels": labels, "fits": len(fits) // 2, "test set": shown}
 
 
 READS = (TRACK_FEATURES, CLUSTER_MODELS, TRACK_CLUSTERS)

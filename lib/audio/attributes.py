@@ -70,7 +70,9 @@ def key_of(chroma: np.ndarray) -> tuple[int, int]:
 
 def tempo_of(onset: np.ndarray, frames_per_second: float) -> tuple[float, float]:
     """Return (tempo [BPM], pulse strength 0-1) of an onset strength curve, shape (T,)."""
-    centred = onset - onset.mean()
+    # Smoothed, or pulses that fall between frames are found again only at a multiple of their beat.
+    smooth = np.convolve(onset, np.hanning(7), mode="same")
+    centred = smooth - smooth.mean()
     if len(centred) < 4 * frames_per_second or not centred.any():
         return 0.0, 0.0
     spectrum = np.abs(np.fft.rfft(centred, 2 * len(centred))) ** 2

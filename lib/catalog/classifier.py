@@ -40,10 +40,22 @@ class ClassifierConfig:
     eta0: float = 0.01
 
 
-def labelled(features: DataFrame, clusters: DataFrame, config: ClassifierConfig) -> DataFrame:
+def labelled(
+    features: DataFrame,
+    clusters: DataFrame,
+    config: ClassifierConfig,
+    *,
+    encoding: str,
+    cluster_model_id: str,
+) -> DataFrame:
     """Return features, cluster and is_test; takes `track_features` and `track_clusters` rows."""
     bucket = F.pmod(F.xxhash64("track_id", F.lit(config.seed)), F.lit(10_000)) / 10_000
-    return features.join(clusters.select("track_id", "cluster"), "track_id").select(
+    mine = features.where((F.col("encoding") == encoding) & (F.col("source") == "catalog"))
+    labels = clusters.where(
+        (F.col("cluster_model_id") == cluster_model_id)
+        & (F.col("method") == "nearest_center")
+    )
+    return mine.join(labels.select("track_id", "cluster"), "track_id").select(
         "features", "cluster", (bucket < config.test_share).alias("is_test")
     )
 
