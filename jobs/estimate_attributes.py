@@ -1,7 +1,7 @@
 """estimate_attributes: hear the six attributes in recordings, so that any can join a cluster.
 
-Reads   recordings, tracks, track_features, models (the catalogue's scaler)
-Writes  track_features (source estimated) for recordings without a catalogue row
+Reads   recordings, spectrograms (log_mel and chroma), tracks, models (the catalogue's scaler)
+Writes  track_features (source estimated)
 
     ./spark-submit.sh estimate_attributes --lake /data/lake
 """
@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import argparse
 
-from lib.audio import attributes, sandbox
+from lib.audio import attributes
 from lib.catalog.features import ENCODINGS, Scaler, feature_rows
 from lib.io.job import Job, Summary, job_parser
 from lib.io.lake import Lake
 from lib.io.models import newest
 from schemas.models import MODELS
 from schemas.recordings import RECORDINGS
+from schemas.spectrograms import SPECTROGRAMS
 from schemas.track_features import TRACK_FEATURES
 from schemas.tracks import TRACKS
 
@@ -30,7 +31,8 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Estimate, encode with the catalogue's scaler, report the errors where both are known."""
     recordings = lake.read(RECORDINGS).where("state = 'present'")
     scaler = newest(lake, "scaler")
-    estimated = attributes.estimate(recordings, sandbox.Limits()).persist()
+    tensors = lake.read(SPECTROGRAMS).join(recordings.select("recording_id"), "recording_id")
+    estimated = attributes.estimate(tensors).persist()
     tracks = attributes.as_tracks(estimated, recordings).persist()
     for encoding in ENCODINGS:
         rows = feature_rows(
@@ -38,12 +40,17 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
             scaler_id=scaler.model_id, source="estimated", version=-1,
         )  # fmt: skip
         lake.upsert(rows, TRACK_FEATURES)
-    failed = estimated.where("reason IS NOT NULL").count()
+    n_recordings, n_estimated = recordings.count(), estimated.count()
     errors = attributes.errors_against(lake.read(TRACKS), tracks)
-    return {"recordings": recordings.count(), "failed": failed, "against the catalogue": errors}
+    return {
+        "recordings": n_recordings,
+        "without log_mel or chroma": n_recordings - n_estimated,
+        "against the catalogue": errors,
+    }
 
 
-JOB = Job("estimate_attributes", parse_args, run, (RECORDINGS, TRACKS, MODELS), (TRACK_FEATURES,))
+READS = (RECORDINGS, SPECTROGRAMS, TRACKS, MODELS)
+JOB = Job("estimate_attributes", parse_args, run, READS, (TRACK_FEATURES,))
 
 if __name__ == "__main__":
     JOB.main()

@@ -28,7 +28,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Ingest, and tell why rows were set aside."""
     files = tracks.csv_files(args.catalog)
-    rows = tracks.read_csv(lake.spark, files).persist()
+    rows = tracks.judged(tracks.read_csv(lake.spark, files)).persist()
     good, bad = tracks.split_good_and_bad(rows)
     n_tracks = lake.upsert(good, TRACKS)
     lake.n_quarantined = lake.upsert(bad, QUARANTINE)

@@ -17,7 +17,7 @@ from lib.catalog import classifier
 from lib.catalog.cluster_rows import find_model
 from lib.io.job import Job, Summary, job_parser, positive
 from lib.io.lake import Lake
-from lib.io.models import model_id_of, register
+from lib.io.models import Model, model_id_of, register
 from schemas.classifier_fits import CLASSIFIER_FITS
 from schemas.cluster_models import CLUSTER_MODELS
 from schemas.models import MODELS
@@ -50,7 +50,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "classifier.skops"
         classifier.save(model, path)
-        register(lake, model_id, "classifier", path, config=settings, metrics=fits[-1])
+        register(lake, Model(model_id, "classifier", str(path), settings, fits[-1]))
     lake.upsert_rows(classifier.fit_rows(model_id, config.preset, fits), CLASSIFIER_FITS)
     shown = [{"after": when, **fits[i]} for when, i in {"first fit": 1, "last fit": -1}.items()]
     labels = clusters.cluster_model_id

@@ -16,7 +16,7 @@ from pathlib import Path
 from lib.catalog import regressor
 from lib.io.job import Job, Summary, job_parser, positive
 from lib.io.lake import Lake
-from lib.io.models import model_id_of, register
+from lib.io.models import Model, model_id_of, register
 from schemas.evaluations import EVALUATIONS
 from schemas.models import MODELS
 from schemas.track_similarity import TRACK_SIMILARITY
@@ -42,7 +42,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
         path = Path(folder) / "booster.json"
         slots = lake.spark.sparkContext.defaultParallelism
         result = regressor.train(rows, config, slots=slots, save_to=path)
-        register(lake, model_id, "regressor", path, config=asdict(config), metrics=result)
+        register(lake, Model(model_id, "regressor", str(path), asdict(config), result))
     lake.upsert_rows(regressor.evaluation_rows(model_id, seed_track, result), EVALUATIONS)
     listed = [{"model": name, **scores} for name, scores in result["scores"].items()]
     importance = ", ".join(f"{k} {v:.0%}" for k, v in result["importance"].items())

@@ -16,6 +16,11 @@ MODELS = Table(
             T.StringType(),
             "scaler, regressor, classifier, covernet, cnn, resnet18_last_block, resnet18_all",
         ),
+        Column(
+            "purpose",
+            T.StringType(),
+            "use, or comparison: those are left out when the latest model is asked for",
+        ),
         Column("uri", T.StringType(), "File of the weights"),
         Column("sha256", T.StringType(), "Hash of that file"),
         Column("config", T.StringType(), "All settings (JSON)"),
@@ -25,6 +30,7 @@ MODELS = Table(
     ),
     key=("model_id",),
     checks={
+        "purpose_is_known": "purpose IN ('use', 'comparison')",
         "sha256_is_full": "length(sha256) = 64",
     },
 )

@@ -14,22 +14,17 @@ programming." 2007 (tempo weighting).
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from lib.audio import sandbox
-from lib.audio.representations import parameters
-from lib.audio.spectrograms import tensor_of
-from lib.io import files
+from lib.audio import tensors
 from lib.io.rows import map_rows
 
 _MAJOR = np.array([6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88])
 _MINOR = np.array([6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17])
-MAX_SECONDS = 180.0
 _NUMBERS = {
     "danceability": T.DoubleType(), "energy": T.DoubleType(), "key": T.IntegerType(),
     "mode": T.IntegerType(), "valence": T.DoubleType(), "tempo": T.DoubleType(),
@@ -37,7 +32,6 @@ _NUMBERS = {
 _OUTCOME = T.StructType(
     [T.StructField("recording_id", T.StringType())]
     + [T.StructField(name, kind) for name, kind in _NUMBERS.items()]
-    + [T.StructField("reason", T.StringType())]
 )
 
 
@@ -89,14 +83,20 @@ def tempo_of(onset: np.ndarray, frames_per_second: float) -> tuple[float, float]
     return 60 * frames_per_second / lag, float(np.clip(correlation[lags[best]], 0, 1))
 
 
-def attributes_of(path: str) -> Attributes:
-    """Measure one file (its first three minutes)."""
-    mel = parameters("log_mel", duration_s=MAX_SECONDS)
-    decibels = tensor_of(path, mel)
-    chroma = tensor_of(path, parameters("chroma", duration_s=MAX_SECONDS))
+def attributes_of(decibels: np.ndarray, frames_per_second: float, chroma: np.ndarray) -> Attributes:
+    """Measure one recording.
+
+    Parameters
+    ----------
+    decibels : np.ndarray, shape (128, T)
+        log_mel, dB below the maximum.
+    frames_per_second : float
+        Of ``decibels``.
+    chroma : np.ndarray, shape (36, T')
+    """
     key, mode = key_of(chroma.reshape(3, 12, -1).sum(axis=(0, 2)))
     flux = np.maximum(np.diff(decibels, axis=1), 0).mean(axis=0)
-    tempo, pulse = tempo_of(flux, mel.frames_per_second)
+    tempo, pulse = tempo_of(flux, frames_per_second)
     loud = float(np.clip((decibels.mean() + 70) / 50, 0, 1))
     bright = float(np.clip((decibels[64:].mean() - decibels[:64].mean() + 40) / 40, 0, 1))
     return Attributes(
@@ -109,39 +109,38 @@ def attributes_of(path: str) -> Attributes:
     )
 
 
-def estimate(recordings: DataFrame, limits: sandbox.Limits) -> DataFrame:
-    """Return the attributes of every recording, or the reason why not; takes recording_id, uri."""
-    return map_rows(
-        recordings.select("recording_id", "uri"),
-        lambda r: [_row(r["recording_id"], r["uri"], limits)],
-        _OUTCOME,
-        spread_by="recording_id",
+def estimate(spectrograms: DataFrame) -> DataFrame:
+    """Return the attributes of every recording that has log_mel and chroma; takes `spectrograms`.
+
+    Of several tensors of a representation the first segment of the first parameters is taken.
+    """
+    fields = ["shape", "scale", "offset", "frames_per_second", "tensor"]
+    first = spectrograms.where("segment = 0").groupBy("recording_id", "representation")
+    one = first.agg(F.min_by(F.struct(*fields), "parameters_id").alias("t")).persist()
+    mel, chroma = (
+        one.where(F.col("representation") == name).select("recording_id", F.col("t").alias(name))
+        for name in ("log_mel", "chroma")
     )
+    return map_rows(mel.join(chroma, "recording_id"), _rows, _OUTCOME, spread_by="recording_id")
 
 
-def _row(recording_id: str, uri: str, limits: sandbox.Limits) -> dict:
-    try:
-        path = files.local_copy(uri)
-        if not Path(path).exists():
-            raise sandbox.Refused("missing", "the file is gone")
-        return {"recording_id": recording_id, **sandbox.call(_measured, path, limits=limits)}
-    except sandbox.Refused as error:
-        return {"recording_id": recording_id, "reason": error.reason}
+def _rows(row: dict) -> list[dict]:
+    mel, chroma = (_tensor(row[name]) for name in ("log_mel", "chroma"))
+    found = attributes_of(mel, row["log_mel"]["frames_per_second"], chroma)
+    return [{"recording_id": row["recording_id"], **asdict(found)}]
 
 
-def _measured(path: str) -> dict:
-    return asdict(attributes_of(path))
+def _tensor(stored: dict) -> np.ndarray:
+    return tensors.unpack(
+        stored["tensor"], tuple(stored["shape"]), stored["scale"], stored["offset"]
+    )
 
 
 def as_tracks(estimated: DataFrame, recordings: DataFrame) -> DataFrame:
     """Name estimated attributes by track_id: the recording's, or ``rec:`` + recording_id."""
     names = recordings.select("recording_id", "track_id")
     identity = F.coalesce("track_id", F.concat(F.lit("rec:"), "recording_id"))
-    found = (
-        estimated.where("reason IS NULL")
-        .join(names, "recording_id")
-        .withColumn("track_id", identity)
-    )
+    found = estimated.join(names, "recording_id").withColumn("track_id", identity)
     return found.dropDuplicates(["track_id"])
 
 

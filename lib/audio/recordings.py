@@ -136,7 +136,8 @@ def split_of(work_id: str, seed: int) -> str:
 def inspect(listed: DataFrame, *, split: str, seed: int) -> DataFrame:
     """Open every file; return `RECORDINGS` columns, and reason and detail where it failed.
 
-    ``split`` is train, validation, test, or by-work for those rows that name none.
+    ``split`` is train, validation or test for all, whatever the manifest says (a set that is only
+    judged on cannot slip into training); or by-work: the manifest's, else by the work's hash.
     """
     limits = sandbox.Limits(cpu_s=60, wall_s=120)
     return map_rows(listed, lambda row: [_row(row, split, seed, limits)], _OUTCOME, spread_by="uri")
@@ -150,7 +151,8 @@ def as_frame(spark: SparkSession, listed: list[Listed]) -> DataFrame:
 
 def _row(row: dict, split: str, seed: int, limits: sandbox.Limits) -> dict:
     work = row["work_id"] or row["recording_id"]
-    row["split"] = row["split"] or (split_of(work, seed) if split == "by-work" else split)
+    by_work = row["split"] or split_of(work, seed)
+    row["split"] = by_work if split == "by-work" else split
     try:
         path = files.local_copy(row["uri"])
         if not os.path.exists(path):
@@ -171,11 +173,11 @@ def good(outcomes: DataFrame) -> DataFrame:
     return outcomes.where("reason IS NULL").select(*RECORDINGS.column_names)
 
 
-def removed(known: DataFrame, listed: DataFrame, data_set: str) -> DataFrame:
-    """Return the known recordings of a data set whose file is no longer listed, marked."""
+def removed(known: DataFrame, found: DataFrame, data_set: str) -> DataFrame:
+    """Return the known recordings of a data set whose file is gone or broken now, marked."""
     gone = known.where((F.col("data_set") == data_set) & (F.col("state") == "present"))
     return (
-        gone.join(listed.select("recording_id"), "recording_id", "left_anti")
+        gone.join(found.select("recording_id"), "recording_id", "left_anti")
         .withColumn("state", F.lit("removed"))
         .select(*RECORDINGS.column_names)
     )

@@ -1,10 +1,17 @@
-"""One function call in a short-lived child with limits on memory, processor time and wall time.
+"""Function calls in a child process with limits on memory, processor time and wall time.
 
-A crash inside a codec ends the child, not the Spark worker and its whole job.
+A crash inside a codec ends the child, not the Spark worker and its whole job. One child serves
+many calls of its parent (forking a process that holds torch costs more than decoding a song); a
+child that crashed or ran out of time is replaced at the next call.
+
+*Conventions.* Functions and arguments must pickle. Memory is what a call may take beyond what the
+child holds when the call begins.
 """
 
 from __future__ import annotations
 
+import atexit
+import faulthandler
 import multiprocessing
 import os
 import resource
@@ -13,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _FORK = multiprocessing.get_context("fork")
+_CALLS = 500  # then a fresh child: codecs leak
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,26 @@ class Refused(Exception):
         self.reason, self.detail = reason, detail
 
 
+class _Child:
+    """A forked process that waits for calls at the other end of a pipe."""
+
+    def __init__(self) -> None:
+        self.pipe, theirs = _FORK.Pipe()
+        self.process = _FORK.Process(target=_serve, args=(theirs, self.pipe), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.owner, self.calls = os.getpid(), 0
+
+    def end(self) -> None:
+        """Kill the process and forget it."""
+        self.pipe.close()
+        self.process.kill()
+        self.process.join()
+
+
+_child: _Child | None = None
+
+
 def call(function: Callable[..., Any], *args: Any, limits: Limits) -> Any:
     """Return ``function(*args)``, computed in a child.
 
@@ -41,42 +69,75 @@ def call(function: Callable[..., Any], *args: Any, limits: Limits) -> Any:
         With reason ``timed_out``, ``crashed``, ``out_of_memory``, or the reason of a `Refused`
         raised by the function; any other exception has reason ``undecodable``.
     """
-    receiver, sender = _FORK.Pipe(duplex=False)
-    child = _FORK.Process(target=_child, args=(sender, function, args, limits), daemon=True)
-    child.start()
-    sender.close()
+    child = _living_child()
+    child.calls += 1
+    child.pipe.send((function, args, limits))
     try:
-        if not receiver.poll(limits.wall_s):
+        if not child.pipe.poll(limits.wall_s):
+            _replace()
             raise Refused("timed_out", f"took longer than {limits.wall_s:g} s")
-        outcome, *values = receiver.recv()
-    except EOFError:
-        child.join(5)
-        raise Refused("crashed", f"the decoder ended with code {child.exitcode}") from None
-    finally:
-        receiver.close()
-        child.kill()
-        child.join()
+        outcome, *values = child.pipe.recv()
+    except (EOFError, ConnectionResetError):
+        child.process.join(5)
+        code = child.process.exitcode
+        _replace()
+        raise Refused("crashed", f"the decoder ended with code {code}") from None
     if outcome == "refused":
         raise Refused(*values)
     return values[0]
 
 
-def _child(sender: Any, function: Callable[..., Any], args: tuple, limits: Limits) -> None:
+def _living_child() -> _Child:
+    global _child
+    if _child and _child.owner != os.getpid():  # this process was forked from the child's parent
+        _child.pipe.close()
+        _child = None
+    if _child and _child.calls >= _CALLS:
+        _replace()
+    if _child is None:
+        _child = _Child()
+    return _child
+
+
+@atexit.register
+def _replace() -> None:
+    global _child
+    if _child and _child.owner == os.getpid():
+        _child.end()
+    _child = None
+
+
+def _serve(pipe: Any, parents: Any) -> None:
+    parents.close()  # or the end of the parent would never be seen
+    faulthandler.disable()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # codecs talk; what matters is in the outcome
-    resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_s, limits.cpu_s + 1))
-    used = _address_space()
-    resource.setrlimit(resource.RLIMIT_AS, (used + limits.memory_bytes,) * 2)
+    while True:
+        try:
+            function, args, limits = pipe.recv()
+        except EOFError:
+            return
+        pipe.send(_outcome(function, args, limits))
+
+
+def _outcome(function: Callable[..., Any], args: tuple, limits: Limits) -> tuple:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + 1 + limits.cpu_s)
+    _limit(resource.RLIMIT_AS, _address_space() + limits.memory_bytes)
     try:
-        sender.send(("done", function(*args)))
+        return ("done", function(*args))
     except Refused as error:
-        sender.send(("refused", error.reason, error.detail))
+        return ("refused", error.reason, error.detail)
     except MemoryError:
-        sender.send(
-            ("refused", "out_of_memory", f"needs more than {limits.memory_bytes >> 20} MiB")
-        )
+        return ("refused", "out_of_memory", f"needs more than {limits.memory_bytes >> 20} MiB")
     except Exception as error:
         detail = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        sender.send(("refused", "undecodable", detail))
+        return ("refused", "undecodable", detail)
+
+
+def _limit(what: int, value: int) -> None:
+    """Set the soft limit; the hard one stays, so that the next call can have its own."""
+    hard = resource.getrlimit(what)[1]
+    resource.setrlimit(what, (value if hard < 0 else min(value, hard), hard))
 
 
 def _address_space() -> int:

@@ -52,8 +52,7 @@ def labelled(
     bucket = F.pmod(F.xxhash64("track_id", F.lit(config.seed)), F.lit(10_000)) / 10_000
     mine = features.where((F.col("encoding") == encoding) & (F.col("source") == "catalog"))
     labels = clusters.where(
-        (F.col("cluster_model_id") == cluster_model_id)
-        & (F.col("method") == "nearest_center")
+        (F.col("cluster_model_id") == cluster_model_id) & (F.col("method") == "nearest_center")
     )
     return mine.join(labels.select("track_id", "cluster"), "track_id").select(
         "features", "cluster", (bucket < config.test_share).alias("is_test")

@@ -106,13 +106,21 @@ def read_csv(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
     return together.withColumn("position", F.monotonically_increasing_id())
 
 
-def split_good_and_bad(rows: DataFrame) -> tuple[DataFrame, DataFrame]:
-    """Return the rows as `TRACKS` and the rows set aside as `QUARANTINE`.
+def judged(rows: DataFrame) -> DataFrame:
+    """Add the typed columns (`_name`), `reason` (null = good) and `detail`; takes `read_csv`'s.
 
-    Takes the columns of `read_csv`. Of rows with one track_id the first is kept.
+    Persist it before `split_good_and_bad`: planning these expressions costs more than running
+    them, and both halves would plan them anew.
     """
     typed = rows.withColumns({f"_{c.name}": _typed(c.name, c.type) for c in TRACKS.columns[:-1]})
-    judged = typed.withColumns({"reason": _reason(), "detail": _detail()})
+    return typed.withColumns({"reason": _reason(), "detail": _detail()})
+
+
+def split_good_and_bad(judged: DataFrame) -> tuple[DataFrame, DataFrame]:
+    """Return the rows as `TRACKS` and the rows set aside as `QUARANTINE`; takes `judged`'s.
+
+    Of rows with one track_id the first is kept.
+    """
     good = judged.where("reason IS NULL")
     turn = Window.partitionBy("track_id").orderBy("position")
     good = good.withColumn("turn", F.row_number().over(turn))

@@ -21,7 +21,7 @@ def compare(lake: Lake, args: argparse.Namespace) -> tuple[list[tuple], list[dic
         for strategy in args.strategies:
             announce(f"{name} on {strategy} triplets")
             settings = preset(name, epochs=args.epochs, seed=args.seed)
-            request = Request(strategy, args.seed, args.backend, args.workers)
+            request = Request(strategy, args.seed, args.backend, args.workers, purpose="comparison")
             model_id, _ = train_model(lake, settings, request, say)
             model = find(lake, model_id)
             systems[f"{name} · {strategy}"] = Network(model_id, model.path, model.config)

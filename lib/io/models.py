@@ -27,6 +27,7 @@ class Model:
     path: str
     config: dict[str, Any]
     metrics: dict[str, Any]
+    purpose: str = "use"
 
 
 def model_id_of(kind: str, *made_from: object) -> str:
@@ -35,15 +36,13 @@ def model_id_of(kind: str, *made_from: object) -> str:
     return f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def register(
-    lake: Lake, model_id: str, kind: str, path: str | Path, *, config: dict, metrics: dict
-) -> str:
+def register(lake: Lake, model: Model) -> str:
     """Copy the file into the lake and write its row; return its URI."""
-    uri = f"{lake.files}/models/{model_id}/{Path(path).name}"
-    sha256 = files.put(path, uri)
+    uri = f"{lake.files}/models/{model.model_id}/{Path(model.path).name}"
+    sha256 = files.put(model.path, uri)
     row = (
-        model_id, kind, uri, sha256,
-        json.dumps(config, sort_keys=True), json.dumps(metrics, sort_keys=True),
+        model.model_id, model.kind, model.purpose, uri, sha256,
+        json.dumps(model.config, sort_keys=True), json.dumps(model.metrics, sort_keys=True),
         json.dumps(lake.inputs, sort_keys=True), datetime.now(UTC),
     )  # fmt: skip
     lake.upsert_rows([row], MODELS)
@@ -73,7 +72,7 @@ def find(lake: Lake, model_id: str) -> Model:
 
 
 def newest(lake: Lake, kind: str, model_id: str | None = None) -> Model:
-    """Return the model of this id, or the one of this kind that was registered last.
+    """Return the model of this id, or the one of this kind and for use that was registered last.
 
     Raises
     ------
@@ -82,7 +81,7 @@ def newest(lake: Lake, kind: str, model_id: str | None = None) -> Model:
     """
     if model_id:
         return find(lake, model_id)
-    rows = lake.read(MODELS).where(F.col("kind") == kind)
+    rows = lake.read(MODELS).where((F.col("kind") == kind) & (F.col("purpose") == "use"))
     row = rows.orderBy(F.desc("trained_at"), "model_id").select("model_id").head()
     if row is None:
         raise InputError(f"a model of kind {kind} must be registered, got none; train one first")
@@ -94,4 +93,4 @@ def register_json(lake: Lake, model_id: str, kind: str, content: dict) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{kind}.json"
         path.write_text(json.dumps(content, sort_keys=True))
-        register(lake, model_id, kind, path, config=content, metrics={})
+        register(lake, Model(model_id, kind, str(path), content, {}))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lib.io.errors import InputError, TrainingFailed
 from lib.io.lake import Lake
-from lib.io.models import model_id_of, register
+from lib.io.models import Model, model_id_of, register
 from lib.training import checkpoints
 from lib.training.backends import launch
 from lib.training.config import TrainConfig
@@ -30,6 +30,7 @@ class Request:
     resume: bool = False
     stall_s: float = 120.0
     work_folder: str | None = None
+    purpose: str = "use"
 
 
 def train_model(
@@ -56,6 +57,7 @@ def train_model(
         request.triplet_seed,
         spectrograms.version,
         triplets.version,
+        request.purpose,
     )
     model_id = model_id_of(config.network, *identity)
     base = (
@@ -82,8 +84,10 @@ def train_model(
         "backend": request.backend,
         "workers": request.workers,
     }
+    last = newest.epochs[-1]
     register(
-        lake, model_id, config.network, folder / FINAL, config=settings, metrics=newest.epochs[-1]
+        lake,
+        Model(model_id, config.network, str(folder / FINAL), settings, last, request.purpose),
     )
     lake.upsert_rows([epoch_row(model_id, epoch) for epoch in newest.epochs], TRAINING_EPOCHS)
     return model_id, newest.epochs

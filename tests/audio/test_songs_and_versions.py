@@ -59,7 +59,9 @@ def test_the_same_spec_gives_the_same_sound_bit_for_bit():
     song = songs.compose(1, 1)
     spec = sample_spec(song, 4)
     again = VersionSpec(**spec.to_dict() | {"form": tuple(spec.to_dict()["form"])})
-    np.testing.assert_array_equal(render(arrange(song, spec), spec), render(arrange(song, again), again))
+    np.testing.assert_array_equal(
+        render(arrange(song, spec), spec), render(arrange(song, again), again)
+    )
 
 
 def test_tempo_ratio_changes_the_length_by_itself():
@@ -98,5 +100,7 @@ def test_sound_stays_within_its_peak_and_is_finite():
 
 
 def test_tonic_of_a_scale_in_d_minor_is_d_minor():
-    melody = np.array([[i, 2.0 if p == 62 else 1.0, p] for i, p in enumerate([62, 64, 65, 67, 69, 70, 72, 62])])
+    melody = np.array(
+        [[i, 2.0 if p == 62 else 1.0, p] for i, p in enumerate([62, 64, 65, 67, 69, 70, 72, 62])]
+    )
     assert songs.estimate_tonic(melody) == (2, 0)

@@ -69,7 +69,9 @@ def test_figures_agree_with_sklearn_and_torchmetrics(seed):
         others = np.arange(9) != q
         truth = works[others] == works[q]
         assert found["map"][i] == pytest.approx(average_precision_score(truth, -d[q, others]))
-        reciprocal = retrieval_reciprocal_rank(torch.tensor(100 - d[q, others]), torch.tensor(truth))
+        reciprocal = retrieval_reciprocal_rank(
+            torch.tensor(100 - d[q, others]), torch.tensor(truth)
+        )
         assert 1 / found["mr1"][i] == pytest.approx(float(reciprocal))
         near, far = d[q, others][truth], d[q, others][~truth]
         if len(far):

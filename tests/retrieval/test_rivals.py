@@ -58,9 +58,11 @@ def test_recording_shorter_than_the_stack_has_a_distance():
 
 @pytest.mark.parametrize("name", ["fourier2d", "qmax", "tensors"])
 def test_distance_matrices_are_symmetric_with_a_zero_diagonal(name):
-    found = {"fourier2d": fourier2d.distances, "qmax": qmax.distances, "tensors": matrices.of_tensors}[name](
-        [chroma(i, 200 + 8 * i) for i in range(4)]
-    )
+    found = {
+        "fourier2d": fourier2d.distances,
+        "qmax": qmax.distances,
+        "tensors": matrices.of_tensors,
+    }[name]([chroma(i, 200 + 8 * i) for i in range(4)])
     np.testing.assert_allclose(found, found.T)
     assert np.diag(found).tolist() == [0, 0, 0, 0]
 
@@ -70,7 +72,9 @@ def test_embedding_of_a_recording_rolled_by_any_key_is_the_same():
     x = chroma(4)
     own = embed.embed(net, x, crop_frames=None)
     for shift in range(12):
-        np.testing.assert_allclose(embed.embed(net, roll_key(x, shift), crop_frames=None), own, atol=1e-5)
+        np.testing.assert_allclose(
+            embed.embed(net, roll_key(x, shift), crop_frames=None), own, atol=1e-5
+        )
 
 
 def test_untrained_network_is_the_same_for_the_same_seed():
@@ -81,4 +85,6 @@ def test_untrained_network_is_the_same_for_the_same_seed():
 
 def test_embedding_has_unit_norm_even_of_half_a_second():
     net = networks.build("covernet").eval()
-    assert np.linalg.norm(embed.embed(net, chroma(1, 8)[:, :2], crop_frames=None)) == pytest.approx(1, abs=1e-5)
+    assert np.linalg.norm(embed.embed(net, chroma(1, 8)[:, :2], crop_frames=None)) == pytest.approx(
+        1, abs=1e-5
+    )

@@ -1,0 +1,108 @@
+"""Every row of a catalogue is a track or in quarantine, with its reason."""
+
+import csv
+import gzip
+import random
+
+import pytest
+
+from lib.catalog import tracks
+from lib.io.errors import InputError
+
+HEADER = ["track_id", "name", "artist", *tracks.ATTRIBUTES]
+GOOD = ["T1", 'Say "Hi", Again', "Beyoncé", "0.5", "0.6", "7", "1", "0.3", "120.5"]
+
+
+def write(path, rows, header=HEADER, opener=open):
+    with opener(path, "wt", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    return str(path)
+
+
+def split(spark, *paths):
+    good, bad = tracks.split_good_and_bad(
+        tracks.judged(tracks.read_csv(spark, list(paths))).persist()
+    )
+    return {r["track_id"]: r for r in good.collect()}, [r["reason"] for r in bad.collect()]
+
+
+def changed(**values):
+    return [values.get(name, old) for name, old in zip(HEADER, GOOD, strict=True)]
+
+
+@pytest.mark.spark
+def test_quoted_commas_doubled_quotes_and_accents_are_kept(spark, tmp_path):
+    good, bad = split(spark, write(tmp_path / "a.csv", [GOOD]))
+    assert (good["T1"]["name"], good["T1"]["artist"], bad) == ('Say "Hi", Again', "Beyoncé", [])
+
+
+@pytest.mark.spark
+def test_each_defect_is_set_aside_under_its_own_reason(spark, tmp_path):
+    rows = [
+        changed(track_id="k", key="12"), changed(track_id="d", danceability="1.5"),
+        changed(track_id="m", mode="2"), changed(track_id="t", tempo="fast"),
+        changed(track_id="n", name=" "), changed(track_id=""), changed(track_id="v", valence="NaN"),
+        changed(track_id="short")[:5], [*changed(track_id="long"), "more"],
+        changed(track_id="twice"), changed(track_id="twice", name="Other"),
+        changed(track_id="undetected", tempo="0", key="-1"),
+    ]  # fmt: skip
+    good, bad = split(spark, write(tmp_path / "a.csv", rows))
+    assert sorted(good) == ["twice", "undetected"]
+    assert sorted(bad) == sorted(
+        ["key_out_of_range", "danceability_out_of_range", "mode_out_of_range",
+         "tempo_not_a_number", "name_missing", "track_id_missing", "valence_not_a_number",
+         "wrong_number_of_fields", "wrong_number_of_fields", "duplicate_id"]
+    )  # fmt: skip
+    assert good["twice"]["name"] == GOOD[1]
+
+
+@pytest.mark.spark
+def test_ten_thousand_mutated_lines_are_all_accounted_for(spark, tmp_path):
+    rng = random.Random(7)
+    junk = ["", "x", "-5", "1e9", "NaN", '"', ",", "\t", "null", "é", "0.5", "3"]
+    lines = []
+    for i in range(10_000):
+        row = changed(track_id=f"T{i % 9000}")
+        for _ in range(rng.randrange(3)):
+            row[rng.randrange(len(row))] = rng.choice(junk)
+        lines.append(row[: rng.choice([9, 9, 9, 9, 5])] + ["extra"] * (rng.random() < 0.05))
+    path = write(tmp_path / "a.csv", lines)
+    good, bad = split(spark, path)
+    assert len(good) + len(bad) == 10_000
+    assert 5_000 < len(good) < 9_000
+
+
+@pytest.mark.spark
+def test_other_column_order_extra_columns_and_gz_read_the_same(spark, tmp_path):
+    plain = write(tmp_path / "a.csv", [GOOD])
+    turned = write(
+        tmp_path / "b.csv.gz", [[*GOOD[::-1], "x"]], [*HEADER[::-1], "extra"], opener=gzip.open
+    )
+    (one, _), (other, _) = split(spark, plain), split(spark, turned)
+    assert one["T1"] == other["T1"]
+
+
+def test_folder_without_csv_and_missing_path_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"a folder without \.csv"):
+        tracks.csv_files([str(tmp_path)])
+    with pytest.raises(InputError, match="no file there"):
+        tracks.csv_files([str(tmp_path / "none.csv")])
+
+
+def test_missing_column_is_refused_by_name(tmp_path):
+    path = write(tmp_path / "a.csv", [GOOD[:-1]], HEADER[:-1])
+    with pytest.raises(InputError, match=r"missing: \['tempo'\]"):
+        tracks.header_of(path)
+
+
+def test_file_that_is_not_text_is_refused(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(InputError, match="CSV file in UTF-8"):
+        tracks.header_of(str(path))
+
+
+def test_repeated_column_is_refused(tmp_path):
+    path = write(tmp_path / "a.csv", [], [*HEADER, "name"])
+    with pytest.raises(InputError, match="different names"):
+        tracks.header_of(path)

@@ -1,0 +1,131 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lib.training import config, distances, losses, networks
+from lib.training.config import PRESETS, preset
+
+
+def unit(n, d, seed=0):
+    x = torch.randn(n, d, generator=torch.Generator().manual_seed(seed))
+    return torch.nn.functional.normalize(x, dim=1)
+
+
+def naive_best_roll(a, b, n_rolls):
+    """The similarity in loops: every row against every roll."""
+    found = np.empty((len(a), len(b)))
+    for i, x in enumerate(a.numpy()):
+        for j, y in enumerate(b.numpy()):
+            rows = y.reshape(n_rolls, -1)
+            found[i, j] = max(x @ np.roll(rows, s, axis=0).ravel() for s in range(n_rolls))
+    return found
+
+
+@pytest.mark.parametrize("n_rolls", [1, 12])
+def test_best_roll_equals_the_loop_over_rolls(n_rolls):
+    a, b = unit(4, 36, 1), unit(5, 36, 2)
+    found = distances.similarity_matrix(a, b, n_rolls).numpy()
+    np.testing.assert_allclose(found, naive_best_roll(a, b, n_rolls), atol=1e-6)
+
+
+def test_paired_distance_is_the_diagonal_of_the_matrix():
+    a, b = unit(6, 24, 1), unit(6, 24, 2)
+    matrix = distances.distance(distances.similarity_matrix(a, b, 12))
+    torch.testing.assert_close(distances.paired_distance(a, b, 12), matrix.diagonal())
+
+
+def test_embedding_rolled_by_a_key_is_at_distance_zero():
+    a = unit(3, 48)
+    rolled = a.reshape(3, 12, 4).roll(5, dims=1).flatten(1)
+    assert distances.paired_distance(a, rolled, 12).max() < 2e-3
+
+
+def test_plain_triplet_loss_equals_torchs():
+    a, p, n = unit(8, 16, 1), unit(8, 16, 2), unit(8, 16, 3)
+    ours = losses.triplet_loss(a, p, n, margin=1.0, n_rolls=1)
+    theirs = torch.nn.TripletMarginLoss(margin=1.0, p=2, eps=1e-7)(a, p, n)
+    assert float(ours) == pytest.approx(float(theirs), abs=1e-5)
+
+
+def test_supcon_equals_the_papers_formula_in_loops():
+    settings_ = preset("covernet", temperature=0.2)
+    a, p, n = unit(3, 24, 1), unit(3, 24, 2), unit(3, 24, 3)
+    label, other = torch.tensor([0, 1, 2]), torch.tensor([1, 2, 0])
+    ours = float(losses.build(settings_, 12)(a, p, n, label, other))
+    z, y = torch.cat([a, p, n]), np.concatenate([label, label, other])
+    s = naive_best_roll(z, z, 12) / 0.2
+    terms = []
+    for i in range(9):
+        others = [j for j in range(9) if j != i]
+        norm = np.log(sum(np.exp(s[i, j]) for j in others))
+        terms.append(-np.mean([s[i, j] - norm for j in others if y[j] == y[i]]))
+    assert ours == pytest.approx(np.mean(terms), rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", config.LOSSES)
+def test_every_loss_is_finite_and_falls_when_positives_are_perfect(loss):
+    settings_ = preset("covernet", loss=loss)
+    a, n = unit(6, 24, 1), unit(6, 24, 3)
+    label, other = torch.arange(6), torch.arange(6, 12)
+    of = losses.build(settings_, 12)
+    good, bad = float(of(a, a, n, label, other)), float(of(a, n, a, label, other))
+    assert np.isfinite([good, bad]).all()
+    assert good < bad
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 11), st.integers(0, 1000))
+def test_covernet_embeds_a_transposed_recording_the_same(shift, seed):
+    torch.manual_seed(0)
+    network = networks.build("covernet").eval()
+    x = torch.rand(1, 36, 80, generator=torch.Generator().manual_seed(seed))
+    rolled = x.reshape(1, 3, 12, 80).roll(shift, dims=2).reshape(1, 36, 80)
+    with torch.no_grad():
+        near = distances.paired_distance(network(x), network(rolled), 12)
+    assert float(near) < 5e-3
+
+
+@pytest.mark.parametrize("name", networks.NETWORKS)
+def test_embeddings_have_unit_norm_and_the_networks_shape(name):
+    torch.manual_seed(0)
+    network = networks.build(name).eval()
+    n_bins = 36 if name == "covernet" else 128
+    with torch.no_grad():
+        y = network(torch.rand(2, n_bins, 64))
+    assert y.shape == (2, int(np.prod(networks.shape_of(network))))
+    torch.testing.assert_close(y.norm(dim=1), torch.ones(2))
+
+
+@pytest.mark.parametrize("name", ["cnn", "resnet18_all"])
+def test_an_example_is_embedded_the_same_whatever_else_is_in_the_batch(name):
+    # The write-up's view(-1, 8192) mixed the examples of a batch.
+    network = networks.build(name).eval()
+    x = torch.rand(3, 128, 60)
+    with torch.no_grad():
+        torch.testing.assert_close(network(x)[:1], network(x[:1]), atol=1e-5, rtol=1e-4)
+
+
+def test_last_block_trains_layer4_and_fc_alone():
+    network = networks.build("resnet18_last_block")
+    trained = {n.split(".")[1] for n, p in network.named_parameters() if p.requires_grad}
+    assert trained == {"layer4", "fc"}
+
+
+def test_presets_are_the_writeups():
+    assert (PRESETS["resnet18_last_block"].batch_size, PRESETS["cnn"].epochs) == (64, 10)
+    assert {p.margin for n, p in PRESETS.items() if n != "covernet"} == {1.0}
+
+
+def test_unknown_names_and_impossible_settings_are_refused():
+    with pytest.raises(ValueError, match="network must be one of"):
+        networks.build("vgg")
+    with pytest.raises(ValueError, match="preset must be one of"):
+        preset("vgg")
+    with pytest.raises(ValueError, match="loss must be one of"):
+        preset("cnn", loss="hinge")
+    with pytest.raises(ValueError, match="epochs must be positive, got -1"):
+        preset("cnn", epochs=-1)
+    with pytest.raises(ValueError, match="weights must be a file or 'imagenet', got 'nowhere'"):
+        networks.build("resnet18_all", weights="nowhere")
