@@ -9,7 +9,7 @@ setup:               ## environment, Delta's jars, Horovod; once
 	@bash environment/setup.sh
 
 demo: setup          ## make demo data, run every job on it, write the report
-	@./spark-submit.sh run_pipeline --lake demo/lake --work demo --demo --classifier-epochs 2
+	@./spark-submit.sh run_pipeline --lake demo/lake --work demo --demo --epochs 6 --compare-epochs 2 --classifier-epochs 2 --per-anchor 3
 	@echo "report: $(CURDIR)/demo/report-demo.html"
 
 test: setup lint     ## lint, types, and all tests
@@ -31,8 +31,8 @@ style:               ## let ruff mend and format
 bench: setup         ## speed and memory, side by side with rivals
 	@$(PYTHON) -m benchmarks.run
 
-help-snapshots:      ## record what every job's --help prints
-	@PYTHONPATH=. $(PYTHON) tests/help_snapshots.py
+snapshots:           ## record every job's --help and docs/tables.md
+	@PYTHONPATH=. $(PYTHON) -m tests.snapshots
 
 lock:                ## resolve requirements.in into requirements.lock
 	@.venv/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
@@ -41,4 +41,4 @@ lock:                ## resolve requirements.in into requirements.lock
 clean:               ## remove what demo and tests made (not the environment)
 	@rm -rf demo lake spark-warehouse .pytest_cache .ruff_cache .mypy_cache
 
-.PHONY: help help-snapshots setup demo test quick lint style bench lock clean
+.PHONY: help snapshots setup demo test quick lint style bench lock clean

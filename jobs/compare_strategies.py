@@ -34,6 +34,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--epochs", type=positive, default=4, metavar="N", help="budget (default: 4)"
     )
+    parser.add_argument(
+        "--crop", type=float, metavar="S", help="seconds of audio a training example"
+    )
     parser.add_argument("--backend", choices=BACKENDS, default="horovod")
     parser.add_argument(
         "--workers", type=positive, default=2, metavar="N", help="ranks (default: 2)"

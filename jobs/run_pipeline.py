@@ -24,6 +24,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--work", required=True, metavar="FOLDER", help="made audio and reports")
     parser.add_argument("--demo", action="store_true", help="make demo data and train on it")
     parser.add_argument(
+        "--demo-works", type=positive, default=56, metavar="N", help="songs (default: %(default)s)"
+    )
+    parser.add_argument(
         "--catalog", nargs="+", metavar="PATH", help="CSV files in the Music Info format"
     )
     parser.add_argument("--songs", metavar="FOLDER", help="POP909, to make training versions from")
@@ -50,6 +53,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--epochs", type=positive, default=12, metavar="N", help="default: %(default)s"
     )
+    parser.add_argument("--crop", type=float, metavar="S", help="seconds a training example")
     parser.add_argument(
         "--compare-epochs", type=positive, default=3, metavar="N", help="default: 3"
     )

@@ -47,6 +47,29 @@ def apply(tensor: np.ndarray, representation: str, spec: str | None) -> np.ndarr
     return tensor.astype(np.float32)
 
 
+def vary(tensor: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return chroma, shape (36, T'), as another performance might have it; drawn anew each time.
+
+    Another tempo (0.7 to 1.4), other weights of bass, middle and treble, a register left out, noise,
+    a stretch of time masked. The key is left: covernet does not hear it.
+    """
+    varied = tensor
+    if rng.random() < 0.7:
+        varied = stretch_time(varied, float(np.exp(rng.uniform(np.log(0.7), np.log(1.4)))))
+    weights = rng.uniform(0.4, 1.6, 3)
+    if rng.random() < 0.3:
+        weights[rng.integers(3)] *= rng.uniform(0, 0.3)
+    varied = varied * np.repeat(weights, 12)[:, None]
+    varied = varied + rng.uniform(0, 0.06) * np.abs(rng.standard_normal(varied.shape))
+    if rng.random() < 0.5:
+        n = varied.shape[1]
+        length = int(rng.uniform(0.02, 0.15) * n)
+        start = int(rng.integers(0, n - length + 1))
+        varied[:, start : start + length] = 0
+    norms = np.linalg.norm(varied, axis=0, keepdims=True)
+    return (varied / np.maximum(norms, 1e-6) * (norms > 1e-6)).astype(np.float32)
+
+
 def stretch_time(tensor: np.ndarray, ratio: float) -> np.ndarray:
     """Resample the time axis linearly to ``ratio`` times its length."""
     n = tensor.shape[1]

@@ -20,7 +20,7 @@ def compare(lake: Lake, args: argparse.Namespace) -> tuple[list[tuple], list[dic
         systems[f"untrained {name}"] = untrained(name)
         for strategy in args.strategies:
             announce(f"{name} on {strategy} triplets")
-            settings = preset(name, epochs=args.epochs, seed=args.seed)
+            settings = preset(name, epochs=args.epochs, seed=args.seed, crop_s=args.crop)
             request = Request(strategy, args.seed, args.backend, args.workers, purpose="comparison")
             model_id, _ = train_model(lake, settings, request, say)
             model = find(lake, model_id)

@@ -99,7 +99,8 @@ class Job:
         seconds = time.monotonic() - started
         lake.inputs |= self.files(args)
         record_run(lake, self.name, args, seconds)
-        show(f"{self.name} · {lake.n_rows:,} rows written in {seconds:.1f} s", summary)
+        written = f"{lake.n_rows:,} rows written" if lake.outputs else "done"
+        show(f"{self.name} · {written} in {seconds:.1f} s", summary)
         if args.json:
             Path(args.json).write_text(json.dumps(summary, indent=2, default=str) + "\n")
         n_read = summary.get("read", 0)

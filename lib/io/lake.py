@@ -76,14 +76,16 @@ class Lake:
             return self.spark.catalog.tableExists(self.identifier(table))
         return DeltaTable.isDeltaTable(self.spark, f"{self.uri.rstrip('/')}/{table.name}")
 
-    def ensure(self, table: Table) -> None:
-        """Create the table if it is not there, and check that its columns are the schema's."""
-        if not self.exists(table):
+    def ensure(self, table: Table) -> bool:
+        """Create the table if it is not there, and check its columns; tell whether it is new."""
+        is_new = not self.exists(table)
+        if is_new:
             if self.schema:
                 self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {self.schema}")
             self.spark.sql(table.ddl(self.identifier(table)))
         found = self.spark.table(self.identifier(table)).schema
         check_columns(table, {f.name: f.dataType.simpleString() for f in found})
+        return is_new
 
     def version(self, table: Table) -> int:
         """Newest version of the table; -1 if there is no table."""
@@ -120,12 +122,14 @@ class Lake:
         writes nothing. ``delete_absent``: a condition on the table (as ``t``); rows that meet
         it and are not in ``rows`` are deleted.
         """
-        self.ensure(table)
+        is_new = self.ensure(table)
         check_columns(table, dict(rows.dtypes))
         rows = rows.select(*table.column_names).persist(StorageLevel.MEMORY_AND_DISK)
         try:
             n_rows = rows.count()
-            if not delete_absent:
+            if is_new:
+                rows_to_merge = rows
+            elif not delete_absent:
                 rows_to_merge = self._new_or_changed(rows, table)
             elif self._absent(rows, table, delete_absent) or self._new_or_changed(rows, table):
                 rows_to_merge = rows

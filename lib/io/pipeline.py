@@ -53,7 +53,9 @@ def steps(args: argparse.Namespace) -> list[Step]:
     catalog, songs = list(args.catalog or []), args.songs
     sets: list[tuple[str, str, str | None, str]] = []
     if args.demo:
-        found.append(Step("make_demo_data", ("--out", f"{work}/data")))
+        found.append(
+            Step("make_demo_data", ("--out", f"{work}/data", "--works", str(args.demo_works)))
+        )
         catalog, songs = [f"{work}/data/catalog.csv"], f"{work}/data/midi"
         sets.append(("demo", f"{work}/data/manifest.csv", None, "by-work"))
     if not catalog or not (args.demo or songs or args.audio):
@@ -95,10 +97,7 @@ def steps(args: argparse.Namespace) -> list[Step]:
                 str(args.per_anchor),
             ),
         ),
-        Step(
-            "train_siamese",
-            ("--preset", "covernet", "--epochs", str(args.epochs), "--workers", str(args.workers)),
-        ),
+        Step("train_siamese", ("--preset", "covernet", *_training(args, args.epochs))),
         Step("embed_recordings", ()),
     ]
     judges = [name for name, *_ in judged] or [sets[0][0]]
@@ -106,20 +105,18 @@ def steps(args: argparse.Namespace) -> list[Step]:
         found.append(
             Step("evaluate_covers", ("--data-set", name, "--report", f"{work}/report-{name}.html"))
         )
-    networks = (
-        "--networks",
-        *args.compare_networks,
-        "--epochs",
-        str(args.compare_epochs),
-        "--workers",
-        str(args.workers),
-    )
+    networks = ("--networks", *args.compare_networks, *_training(args, args.compare_epochs))
     found.append(Step("compare_strategies", ("--data-set", judges[0], *networks)))
     if args.demo:
         found.append(
             Step("find_covers", ("--audio", f"{work}/data/audio/demo0000/demo0000-v0.mp3"))
         )
     return [*found, Step("maintain_tables", ())]
+
+
+def _training(args: argparse.Namespace, epochs: int) -> tuple[str, ...]:
+    crop = ("--crop", str(args.crop)) if args.crop else ()
+    return ("--epochs", str(epochs), "--workers", str(args.workers), *crop)
 
 
 def _seed_song(args: argparse.Namespace) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ class TrainConfig:
     max_grad_norm: float = 5.0
     schedule: str = "constant"
     patience: int = 0
+    vary: bool = False
     seed: int = 123
     weights: str | None = None
 
@@ -53,7 +54,7 @@ PRESETS = {
     "cnn": TrainConfig("cnn", "log_mel", 32, 10, 1e-5, weight_decay=1e-4),
     "covernet": TrainConfig(
         "covernet", "chroma", 32, 12, 2e-3, weight_decay=1e-2, loss="supcon", margin=0.3,
-        crop_s=30.0, schedule="cosine",
+        crop_s=30.0, schedule="cosine", vary=True,
     ),
 }  # fmt: skip
 

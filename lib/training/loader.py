@@ -246,8 +246,12 @@ def load_batch(
     crop_s: float,
     seed: int,
     epoch: int,
+    vary: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return (3, B, n_bins, T) tensors and (B, 2) labels; crops are drawn by (seed, epoch, triplet)."""
+    """Return (3, B, n_bins, T) tensors and (B, 2) labels.
+
+    Crops, and with ``vary`` the variations of chroma, are drawn by (seed, epoch, triplet).
+    """
     n_frames = max(1, round(crop_s * store.frames_per_second))
     made = np.empty((3, len(indices), int(store.shapes[0][0]), n_frames), np.float32)
     for b, index in enumerate(indices):
@@ -256,6 +260,8 @@ def load_batch(
             tensor = store.tensor(triplets.rows[index, role])
             if role == 1:
                 tensor = augment.apply(tensor, representation, triplets.augmentations[index])
+            if vary:  # half as long again, for what a faster tempo takes away
+                tensor = augment.vary(crop(tensor, round(1.5 * n_frames), rng), rng)
             made[role, b] = crop(tensor, n_frames, rng)
     return torch.from_numpy(made), torch.from_numpy(triplets.labels[indices])
 

@@ -85,6 +85,7 @@ def train(
                 crop_s=config.crop_s,
                 seed=config.seed,
                 epoch=epoch,
+                vary=config.vary,
             )
             x, labels = x.to(device), labels.to(device)
             embedded = network(x.flatten(0, 1))

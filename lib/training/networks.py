@@ -119,7 +119,7 @@ class CoverNet(nn.Module):
     def __init__(self, width: int = 32, d: int = 32) -> None:
         super().__init__()
         widths = (3, width, width, 3 * width // 2, 2 * width, 2 * width)
-        strides = (1, 2, 2, 2, 1)
+        strides = (2, 2, 2, 1, 1)
         self.blocks = nn.Sequential(
             *[
                 PitchConv(a, b, stride=s)

@@ -17,6 +17,9 @@ The write-ups: cluster triplets ("Triplets from Music Info"), augmentation ("Dep
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import reduce
+
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
@@ -88,19 +91,25 @@ def generate(
         mine = draws.where((pick >= low / total) & (pick < (low + share) / total))
         low += share
         frames.append(_of_kind(found, mine, kind, seed))
-    together = frames[0]
-    for frame in frames[1:]:
-        together = together.unionByName(frame)
-    return together.select(
+    return reduce(DataFrame.unionByName, frames).select(
         F.lit(strategy).alias("strategy"),
         F.lit(seed).cast("long").alias("seed"),
         *TRIPLETS.column_names[2:],
     )
 
 
+def generate_all(
+    found: DataFrame, names: Sequence[str], *, per_anchor: int, seed: int
+) -> DataFrame:
+    """Return the triplets of several strategies, one below the other."""
+    frames = [generate(found, name, per_anchor=per_anchor, seed=seed) for name in names]
+    return reduce(DataFrame.unionByName, frames)
+
+
 def _of_kind(found: DataFrame, draws: DataFrame, kind: str, seed: int) -> DataFrame:
     label = F.col("cluster") if kind == "cluster" else F.col("work_id")
-    laid = lay_out(found.withColumn("label", label).where("label IS NOT NULL"))
+    # Persisted: three joins below start from it, and so do the other strategies of this job.
+    laid = lay_out(found.withColumn("label", label).where("label IS NOT NULL")).persist()
     anchors = draws.select("recording_id", "draw").join(laid, "recording_id")
     if kind != "augmentation":
         anchors = anchors.where("size > 1")

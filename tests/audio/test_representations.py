@@ -208,3 +208,18 @@ def test_pulses_are_heard_at_their_tempo(bpm):
     tempo, pulse = attributes.tempo_of(onset, rate)
     assert tempo == pytest.approx(bpm, rel=0.04)
     assert pulse > 0.2
+
+
+def test_varied_chroma_differs_each_time_and_keeps_unit_frames():
+    x = np.random.default_rng(0).random((36, 80)).astype(np.float32)
+    rng = np.random.default_rng(1)
+    one, other = augment.vary(x, rng), augment.vary(x, rng)
+    assert one.shape != other.shape or not np.allclose(one, other)
+    norms = np.linalg.norm(one, axis=0)
+    assert np.all((np.abs(norms - 1) < 1e-4) | (norms == 0))
+
+
+def test_variation_is_drawn_by_the_generator_alone():
+    x = np.random.default_rng(0).random((36, 80)).astype(np.float32)
+    one, other = (augment.vary(x, np.random.default_rng(5)) for _ in range(2))
+    np.testing.assert_array_equal(one, other)

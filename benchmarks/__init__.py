@@ -1,0 +1,1 @@
+"""Speed and memory beside rivals, in one run: ratios, never absolute targets."""

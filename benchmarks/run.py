@@ -1,0 +1,94 @@
+"""make bench: decode, load and embed, each beside the obvious other way, in one process.
+
+These machines are noisy: every figure is the median of repeats and is given as a ratio too.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import librosa
+import numpy as np
+import soundfile
+import torch
+from rich.console import Console
+from rich.table import Table as Grid
+
+from lib.audio import sandbox, tensors
+from lib.audio.representations import parameters
+from lib.audio.spectrograms import tensor_of
+from lib.retrieval import qmax
+from lib.training import networks
+
+SECONDS = 180
+REPEATS = 5
+
+
+def timed(action: Callable[[], object]) -> float:
+    """Return the median time of a few runs [s], after one to warm up."""
+    action()
+    times = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def song(folder: str) -> str:
+    """Write three minutes of noise and tones as an MP3."""
+    rng = np.random.default_rng(0)
+    t = np.arange(SECONDS * 16_000) / 16_000
+    tones = sum(np.sin(2 * np.pi * f * t) for f in (110, 220, 330, 447))
+    path = Path(folder) / "song.mp3"
+    soundfile.write(path, 0.1 * tones + 0.02 * rng.standard_normal(len(t)), 16_000)
+    return str(path)
+
+
+def librosa_mel(path: str) -> np.ndarray:
+    """Return log-mel by librosa, all in memory."""
+    y, _ = librosa.load(path, sr=22_050)
+    mel = librosa.feature.melspectrogram(y=y, sr=22_050, n_fft=2048, hop_length=512, n_mels=128)
+    return librosa.power_to_db(mel, ref=np.max)
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    rows: list[tuple[str, float, str]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = song(folder)
+        mel, chroma = parameters("log_mel"), parameters("chroma")
+        ours, theirs = timed(lambda: tensor_of(path, mel)), timed(lambda: librosa_mel(path))
+        rows.append(("log_mel of 3 min of MP3", ours, f"{theirs / ours:.1f} x librosa's speed"))
+        plain = timed(lambda: tensor_of(path, chroma))
+        rows.append(("chroma of the same", plain, f"{SECONDS / plain:.0f} x real time, one core"))
+        boxed = timed(lambda: sandbox.call(tensor_of, path, chroma, limits=sandbox.Limits()))
+        rows.append(("the same in the sandbox", boxed, f"{boxed / plain:.2f} of the time without"))
+        tensor = tensor_of(path, chroma)
+    data, scale, offset = tensors.pack(tensor)
+    unpacked = timed(lambda: tensors.unpack(data, tensor.shape, scale, offset))
+    share = len(data) / tensor.astype(np.float32).nbytes
+    rows.append(("unpack its tensor", unpacked, f"{share:.0%} of float32's size"))
+    network = networks.build("covernet").eval()
+    x = torch.from_numpy(tensor[None])
+    with torch.no_grad():
+        embedded = timed(lambda: network(x))
+    frames = qmax.features(tensor)
+    aligned = timed(lambda: qmax.pair_distance(frames, frames))
+    rows.append(("embed it", embedded, f"{aligned / embedded:.1f} embeddings in one Qmax"))
+    grid = Grid("what", "seconds", "beside")
+    for what, seconds, beside in rows:
+        grid.add_row(what, f"{seconds:.4f}", beside)
+    console = Console(width=100)
+    console.print(grid)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    console.print(f"peak memory of this process: {peak:,.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""The small demo from data to report: every job, twice; then what its users do with the tables."""
+
+import json
+import os
+import runpy
+from pathlib import Path
+
+import pytest
+from deltalake import DeltaTable, QueryBuilder
+
+from jobs import run_pipeline
+from lib.io.job import DONE
+from lib.io.lake import Lake
+from schemas.evaluations import EVALUATIONS
+from schemas.models import MODELS
+from schemas.registry import TABLES
+from schemas.runs import RUNS
+from schemas.spectrograms import SPECTROGRAMS
+from schemas.triplets import TRIPLETS
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+JOBS = {p.stem for p in (ROOT / "jobs").glob("[a-z]*.py")} - {"run_pipeline"}
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def made(spark, tmp_path_factory):
+    """Folder of a whole small run, and what the run said as JSON."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    return folder, run(spark, folder)
+
+
+def run(spark, folder):
+    args = run_pipeline.parse_args([
+        "--lake", str(folder / "lake"), "--work", str(folder), "--demo", "--demo-works", "24",
+        "--epochs", "4", "--compare-epochs", "1", "--classifier-epochs", "1", "--per-anchor", "2",
+        "--crop", "15", "--json", str(folder / "said.json"),
+    ])  # fmt: skip
+    assert run_pipeline.JOB.execute(spark, args) == DONE
+    return json.loads((folder / "said.json").read_text())
+
+
+def lake_of(spark, made):
+    return Lake(spark, str(made[0] / "lake"))
+
+
+def test_every_job_ran_and_every_table_has_rows(spark, made):
+    lake = lake_of(spark, made)
+    assert {step["step"] for step in made[1]["steps"]} == JOBS
+    assert not [t.name for t in TABLES if not lake.count(t)]
+
+
+def test_report_is_there_and_names_every_system(made):
+    page = (made[0] / "report-demo.html").read_text()
+    for name in ("untrained", "chance", "fourier2d", "qmax"):
+        assert name in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_trained_network_beats_chance_and_itself_untrained(spark, made):
+    rows = lake_of(spark, made).read(EVALUATIONS).where("metric = 'map'")
+    found = {r["system"]: r["value"] for r in rows.where("setting = 'whole recordings'").collect()}
+    model = next(v for k, v in found.items() if k.startswith("covernet-"))
+    assert model > 1.2 * found["untrained"]
+    assert model > 1.5 * found["chance"]
+
+
+def test_no_test_recording_is_in_a_triplet(spark, made):
+    lake = lake_of(spark, made)
+    from schemas.recordings import RECORDINGS
+
+    test = {r["recording_id"] for r in lake.read(RECORDINGS).where("split = 'test'").collect()}
+    triplets = lake.read(TRIPLETS).collect()
+    assert test
+    assert not test & {t[role] for t in triplets for role in ("anchor", "positive", "negative")}
+
+
+def test_what_was_read_can_be_read_again_at_its_version(spark, made):
+    lake = lake_of(spark, made)
+    row = lake.read(MODELS).where("kind = 'covernet'").head()
+    inputs = json.loads(row["inputs"])
+    assert lake.read(TRIPLETS, inputs["triplets"]).count() > 0
+    assert lake.read(SPECTROGRAMS, inputs["spectrograms"]).count() > 0
+
+
+def test_second_run_finds_everything_up_to_date(spark, made):
+    lake = lake_of(spark, made)
+    before = {t.name: lake.version(t) for t in TABLES if t is not RUNS}
+    again = run(spark, made[0])
+    done = {s["step"] for s in again["steps"] if s["outcome"] != "up to date"}
+    assert done <= {"find_covers", "maintain_tables"}
+    after = {t.name: lake.version(t) for t in TABLES if t is not RUNS}
+    assert {n for n in before if before[n] != after[n]} == set()
+
+
+def test_tables_answer_without_spark(made):
+    runs = QueryBuilder().register("runs", DeltaTable(made[0] / "lake" / "runs"))
+    jobs = runs.execute("SELECT DISTINCT job FROM runs").read_all().column("job").to_pylist()
+    assert set(jobs) >= JOBS - {"make_demo_data"}
+    assert len(DeltaTable(made[0] / "lake" / "cluster_models").to_pandas()) == 2
+
+
+@pytest.mark.parametrize(
+    "notebook", sorted((ROOT / "notebooks").glob("*.py")), ids=lambda p: p.stem
+)
+def test_notebook_runs_on_the_lake_and_calls_only_lib(spark, made, notebook, monkeypatch, capsys):
+    source = notebook.read_text()
+    assert source.startswith("# Databricks notebook source\n")
+    assert "from jobs" not in source
+    monkeypatch.setitem(os.environ, "COVERS_LAKE", str(made[0] / "lake"))
+    runpy.run_path(str(notebook))
+    assert "+--" in capsys.readouterr().out
