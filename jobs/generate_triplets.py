@@ -36,7 +36,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     recordings = lake.read(RECORDINGS)
     clusters = strategies.of_model(lake.read(TRACK_CLUSTERS), args.cluster_model)
     found = strategies.candidates(recordings, clusters).persist()
-    rows = strategies.generate_all(
+    rows = strategies.generate(
         found, args.strategy, per_anchor=args.per_anchor, seed=args.seed
     ).persist()
     names = ", ".join(f"'{s}'" for s in args.strategy)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 
 import jinja2
@@ -69,7 +70,7 @@ def write(report: Report, path: Path) -> Path:
     """Write the page, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     template = jinja2.Environment(autoescape=True).from_string(
-        Path(__file__).with_name("report.html.j2").read_text()
+        resources.files("lib.evaluation").joinpath("report.html.j2").read_text()
     )
     order = sorted(report.result, key=lambda s: -report.result[s]["map"]["value"])
     page = template.render(

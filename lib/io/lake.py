@@ -127,14 +127,11 @@ class Lake:
         rows = rows.select(*table.column_names).persist(StorageLevel.MEMORY_AND_DISK)
         try:
             n_rows = rows.count()
-            if is_new:
-                rows_to_merge = rows
-            elif not delete_absent:
+            rows_to_merge: DataFrame | None = rows
+            if not is_new:
                 rows_to_merge = self._new_or_changed(rows, table)
-            elif self._absent(rows, table, delete_absent) or self._new_or_changed(rows, table):
-                rows_to_merge = rows
-            else:
-                rows_to_merge = None
+                if delete_absent and (rows_to_merge or self._absent(rows, table, delete_absent)):
+                    rows_to_merge = rows
             if rows_to_merge is not None:
                 self._merge(rows_to_merge, table, delete_absent)
         finally:

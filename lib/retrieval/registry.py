@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,6 @@ from lib.io.lake import Lake
 from lib.io.models import find, newest
 from lib.training.config import PRESETS
 from lib.training.networks import NETWORKS
-
-SHIPPED = Path(__file__).with_name("shipped")
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def resolve(lake: Lake, name: str) -> Network:
     if name == "untrained":
         return untrained()
     if name == "shipped":
-        return _from_file(SHIPPED / "covernet.safetensors")
+        return _from_file(_shipped())
     if name.endswith(".safetensors"):
         return _from_file(Path(name))
     model = newest(lake, "covernet") if name == "latest" else find(lake, name)
@@ -57,6 +57,19 @@ def resolve(lake: Lake, name: str) -> Network:
             f"model must be a network ({', '.join(NETWORKS)}), got {name!r} of kind {model.kind}"
         )
     return Network(model.model_id, model.path, model.config)
+
+
+def _shipped() -> Path:
+    """Return the shipped weights as a file, copied out where the code runs from a zip."""
+    shipped = resources.files("lib.retrieval").joinpath("shipped")
+    if not shipped.is_dir():
+        raise InputError(
+            "model 'shipped' must come with this version, got none; train one and say latest"
+        )
+    folder = Path(tempfile.mkdtemp())
+    for item in shipped.iterdir():
+        (folder / item.name).write_bytes(item.read_bytes())
+    return folder / "covernet.safetensors"
 
 
 def _from_file(path: Path) -> Network:

@@ -16,7 +16,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-import torchvision
 from torch import nn
 from torch.nn import functional as F
 
@@ -52,6 +51,8 @@ class ResNet18(nn.Module):
     shape = (128,)
 
     def __init__(self, *, last_block: bool, weights: str | None = None) -> None:
+        import torchvision  # takes six seconds to import: only where it is used
+
         super().__init__()
         self.net = torchvision.models.resnet18(weights=None)
         if weights:
@@ -86,6 +87,8 @@ def _imagenet(weights: str) -> dict:
         if not Path(weights).is_file():
             raise ValueError(f"weights must be a file or 'imagenet', got {weights!r}")
         return torch.load(weights, weights_only=True)
+    import torchvision
+
     try:
         return torchvision.models.ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=False)
     except OSError as error:

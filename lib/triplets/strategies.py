@@ -18,7 +18,6 @@ The write-ups: cluster triplets ("Triplets from Music Info"), augmentation ("Dep
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -62,146 +61,154 @@ def of_model(clusters: DataFrame, model_id: str | None) -> DataFrame:
 
 def generate(
     found: DataFrame,
-    strategy: str,
+    names: Sequence[str],
     *,
     per_anchor: int,
     seed: int,
     weights: dict[str, float] | None = None,
 ) -> DataFrame:
-    """Return rows of `triplets`: ``per_anchor`` for every anchor that can have them.
+    """Return rows of `triplets`: ``per_anchor`` for every anchor that can have them, by strategy.
 
     Takes the columns of `candidates`. Anchors that are alone under their label, or whose label is
-    all there is, have none.
+    all there is, have none. ``weights`` are the shares of the three kinds in a mix.
 
     Raises
     ------
     ValueError
-        If the strategy is unknown or per_anchor is not positive.
+        If a strategy is unknown or per_anchor is not positive.
     """
-    if strategy not in STRATEGIES:
-        raise ValueError(f"strategy must be one of {STRATEGIES}, got {strategy!r}")
+    unknown = set(names) - set(STRATEGIES)
+    if unknown:
+        raise ValueError(f"strategy must be one of {STRATEGIES}, got {sorted(unknown)}")
     if per_anchor < 1:
         raise ValueError(f"per_anchor must be at least 1, got {per_anchor}")
-    shares = (weights or dict.fromkeys(KINDS, 1.0)) if strategy == "mix" else {strategy: 1.0}
-    pick = _uniform(seed, "kind", F.col("recording_id"), F.col("draw"))
-    total, low = sum(shares.values()), 0.0
-    frames = []
-    for kind, share in shares.items():
-        draws = found.withColumn("draw", F.explode(F.sequence(F.lit(0), F.lit(per_anchor - 1))))
-        mine = draws.where((pick >= low / total) & (pick < (low + share) / total))
-        low += share
-        frames.append(_of_kind(found, mine, kind, seed))
-    return reduce(DataFrame.unionByName, frames).select(
-        F.lit(strategy).alias("strategy"),
-        F.lit(seed).cast("long").alias("seed"),
-        *TRIPLETS.column_names[2:],
+    draws = found.select(
+        "recording_id",
+        F.explode(F.array(*map(F.lit, names))).alias("strategy"),
+    ).select("*", F.explode(F.sequence(F.lit(0), F.lit(per_anchor - 1))).alias("draw"))
+    drawn_kind = _kind_of_mix(weights or dict.fromkeys(KINDS, 1.0), seed)
+    kind = F.when(F.col("strategy") == "mix", drawn_kind).otherwise(F.col("strategy"))
+    layout = F.when(F.col("kind") == "cluster", "cluster").otherwise("work")
+    draws = draws.withColumn("kind", kind).withColumn("layout", layout)
+    laid = lay_out(found).persist()  # three joins start from it
+    anchors = draws.join(laid, ["recording_id", "layout"]).where(
+        "size < total AND (size > 1 OR kind = 'augmentation')"
     )
+    return _resolve(_positions(anchors, seed), laid, seed)
 
 
-def generate_all(
-    found: DataFrame, names: Sequence[str], *, per_anchor: int, seed: int
-) -> DataFrame:
-    """Return the triplets of several strategies, one below the other."""
-    frames = [generate(found, name, per_anchor=per_anchor, seed=seed) for name in names]
-    return reduce(DataFrame.unionByName, frames)
+def _kind_of_mix(weights: dict[str, float], seed: int) -> Column:
+    pick = _uniform(seed, F.lit("kind"), F.col("recording_id"), F.col("draw"))
+    total, low = sum(weights.values()), 0.0
+    kind = F.lit(None).cast("string")
+    for name, weight in weights.items():
+        inside = (pick >= low / total) & (pick < (low + weight) / total)
+        kind = F.when(inside, name).otherwise(kind)
+        low += weight
+    return kind
 
 
-def _of_kind(found: DataFrame, draws: DataFrame, kind: str, seed: int) -> DataFrame:
-    label = F.col("cluster") if kind == "cluster" else F.col("work_id")
-    # Persisted: three joins below start from it, and so do the other strategies of this job.
-    laid = lay_out(found.withColumn("label", label).where("label IS NOT NULL")).persist()
-    anchors = draws.select("recording_id", "draw").join(laid, "recording_id")
-    if kind != "augmentation":
-        anchors = anchors.where("size > 1")
-    anchors = anchors.where("size < total")
+def _positions(anchors: DataFrame, seed: int) -> DataFrame:
+    """Add the position of the positive, and those of the negatives to try."""
     own = F.col("position") - F.col("start")
-    other = _pick(F.col("size") - 1, seed, f"{kind}+")
-    positive = F.when(F.lit(kind == "augmentation"), F.col("position")).otherwise(
-        F.col("start") + other + F.when(other >= own, 1).otherwise(0)
-    )
-    outside = F.col("total") - F.col("size")
+    other = _pick(F.col("size") - 1, seed, F.lit("positive"))
+    another = F.col("start") + other + F.when(other >= own, 1).otherwise(0)
+    positive = F.when(F.col("kind") == "augmentation", F.col("position")).otherwise(another)
     tries = []
     for i in range(_TRIES):
-        drawn = _pick(outside, seed, f"{kind}-{i}")
+        drawn = _pick(F.col("total") - F.col("size"), seed, F.lit(f"negative{i}"))
         tries.append(drawn + F.when(drawn >= F.col("start"), F.col("size")).otherwise(0))
-    tried = anchors.withColumns({"_positive": positive, "_negatives": F.array(*tries)})
-    return _resolve(tried, laid, kind, seed)
+    return anchors.withColumns({"_positive": positive, "_negatives": F.array(*tries)})
 
 
-def _resolve(tried: DataFrame, laid: DataFrame, kind: str, seed: int) -> DataFrame:
+def _resolve(tried: DataFrame, laid: DataFrame, seed: int) -> DataFrame:
     """Turn positions into recordings; keep the first negative that is of another work."""
     at = laid.select(
-        "split", F.col("position").alias("_at"), F.col("recording_id").alias("_id"),
+        "layout", "split", F.col("position").alias("_at"), F.col("recording_id").alias("_id"),
         F.col("work_id").alias("_work"), F.col("label").alias("_label"),
     )  # fmt: skip
-    a = tried.alias("a")
+    draw = ["strategy", "recording_id", "draw"]
     negatives = (
-        a.select(
-            "split",
-            "recording_id",
-            "draw",
-            "work_id",
-            F.posexplode("_negatives").alias("_try", "_at"),
+        tried.select(
+            *draw, "layout", "split", "work_id", F.posexplode("_negatives").alias("_try", "_at")
         )
-        .join(at, ["split", "_at"])
+        .join(at, ["layout", "split", "_at"])
         .where("_work <> work_id")
-        .groupBy("recording_id", "draw")
+        .groupBy(*draw)
         .agg(F.min(F.struct("_try", "_id", "_label")).alias("_negative"))
     )
-    positives = at.select("split", F.col("_at").alias("_positive"), F.col("_id").alias("positive"))
-    rows = tried.join(positives, ["split", "_positive"]).join(negatives, ["recording_id", "draw"])
-    spec = _augmentation(seed) if kind == "augmentation" else F.lit(None).cast("string")
+    positives = at.select(
+        "layout", "split", F.col("_at").alias("_positive"), F.col("_id").alias("positive")
+    )
+    rows = tried.join(positives, ["layout", "split", "_positive"]).join(negatives, draw)
     return rows.select(
+        "strategy",
+        F.lit(seed).cast("long").alias("seed"),
         "split",
         F.col("recording_id").alias("anchor"),
         F.col("draw").cast("int").alias("draw"),
         "positive",
         F.col("_negative._id").alias("negative"),
-        F.lit(kind).alias("kind"),
-        spec.alias("augmentation"),
+        "kind",
+        F.when(F.col("kind") == "augmentation", _augmentation(seed)).alias("augmentation"),
         F.col("label").alias("anchor_label"),
         F.col("_negative._label").alias("negative_label"),
         F.lit(None).cast("double").alias("distance_positive"),
         F.lit(None).cast("double").alias("distance_negative"),
-    )
+    ).select(*TRIPLETS.column_names)
 
 
 def lay_out(found: DataFrame) -> DataFrame:
-    """Add position, start and size of the label's range, and total, within each split."""
-    sizes = found.groupBy("split", "label").agg(F.count("*").alias("size"))
-    before = Window.partitionBy("split").orderBy("label").rowsBetween(Window.unboundedPreceding, -1)
-    whole = Window.partitionBy("split")
+    """Lay the candidates in rows, one a layout (`work`, `cluster`) and split, sorted by label.
+
+    Adds position, start and size of the label's range, and total, the length of the row.
+    """
+    label = F.explode(
+        F.array(
+            F.struct(F.lit("work").alias("layout"), F.col("work_id").alias("label")),
+            F.struct(F.lit("cluster").alias("layout"), F.col("cluster").alias("label")),
+        )
+    )
+    found = found.select("recording_id", "work_id", "split", label.alias("_")).select("*", "_.*")
+    found = found.drop("_").where("label IS NOT NULL")
+    row = ["layout", "split"]
+    sizes = found.groupBy(*row, "label").agg(F.count("*").alias("size"))
+    before = Window.partitionBy(*row).orderBy("label").rowsBetween(Window.unboundedPreceding, -1)
+    whole = Window.partitionBy(*row)
     sizes = sizes.withColumns(
         {
             "start": F.coalesce(F.sum("size").over(before), F.lit(0)),
             "total": F.sum("size").over(whole),
         }
     )
-    within = Window.partitionBy("split", "label").orderBy("recording_id")
+    within = Window.partitionBy(*row, "label").orderBy("recording_id")
     numbered = found.withColumn("_turn", F.row_number().over(within) - 1)
     return (
-        numbered.join(sizes, ["split", "label"])
+        numbered.join(sizes, [*row, "label"])
         .withColumn("position", F.col("start") + F.col("_turn"))
         .drop("_turn")
     )
 
 
-def _uniform(seed: int, purpose: str, *columns: Column) -> Column:
-    hashed = F.xxhash64(F.lit(seed), F.lit(purpose), *columns)
-    return F.pmod(hashed, F.lit(1 << 40)) / float(1 << 40)
+def _hash(seed: int, *columns: Column) -> Column:
+    return F.xxhash64(F.lit(seed), *columns)
 
 
-def _pick(n: Column, seed: int, purpose: str) -> Column:
-    """Draw a number from 0 to n-1 (0 where n is 0)."""
-    drawn = F.pmod(
-        F.xxhash64(F.lit(seed), F.lit(purpose), "recording_id", "draw"), F.greatest(n, F.lit(1))
-    )
-    return drawn.cast("long")
+def _uniform(seed: int, *columns: Column) -> Column:
+    return F.pmod(_hash(seed, *columns), F.lit(1 << 40)) / float(1 << 40)
+
+
+def _pick(n: Column, seed: int, purpose: Column) -> Column:
+    """Draw a number from 0 to n-1 (0 where n is 0), by kind, anchor and draw."""
+    hashed = _hash(seed, purpose, F.col("kind"), F.col("recording_id"), F.col("draw"))
+    return F.pmod(hashed, F.greatest(n, F.lit(1))).cast("long")
 
 
 def _augmentation(seed: int) -> Column:
     """Draw a spec for `lib.audio.augment`, as JSON."""
-    u = [_uniform(seed, f"augment{i}", F.col("recording_id"), F.col("draw")) for i in range(6)]
+    u = [
+        _uniform(seed, F.lit(f"augment{i}"), F.col("recording_id"), F.col("draw")) for i in range(6)
+    ]
     coin = lambda x, value, neutral: F.when(x < 0.5, value).otherwise(F.lit(neutral))  # noqa: E731
     return F.to_json(
         F.struct(

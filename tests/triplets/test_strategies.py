@@ -16,7 +16,7 @@ def frame(spark, rows):
 
 def draw(spark, rows, strategy, **more):
     found = strategies.generate(
-        frame(spark, rows), strategy, **({"per_anchor": 2, "seed": 1} | more)
+        frame(spark, rows), [strategy], **({"per_anchor": 2, "seed": 1} | more)
     )
     return sorted(found.collect(), key=lambda r: (r["split"], r["anchor"], r["draw"]))
 
@@ -77,7 +77,7 @@ def test_the_same_seed_gives_the_same_triplets_whatever_the_partitions(spark):
     rows = catalogue()
     one = draw(spark, rows, "mix")
     turned = frame(spark, rows[::-1]).repartition(5)
-    other = strategies.generate(turned, "mix", per_anchor=2, seed=1).collect()
+    other = strategies.generate(turned, ["mix"], per_anchor=2, seed=1).collect()
     assert one == sorted(other, key=lambda r: (r["split"], r["anchor"], r["draw"]))
 
 
