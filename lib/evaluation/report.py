@@ -117,7 +117,7 @@ def _histogram(report: Report) -> Figure:
     axes.hist(d[is_cover], bins, density=True, alpha=0.7, color="#1b6ca8", label="covers")
     axes.axvline(d.mean(), color="#222", ls=":", label="mean (the write-up's threshold)")
     axes.set(xlabel="distance of two recordings", ylabel="density", yticks=[])
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
     return figure
 
 
@@ -130,7 +130,7 @@ def _roc(report: Report) -> Figure:
         axes.plot(false, true, lw=2.2 if system == "model" else 1, label=NAMES.get(system, system))
     axes.plot([0, 1], [0, 1], color="#ccc", ls=":")
     axes.set(xlabel="other pairs called covers", ylabel="covers found")
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 

@@ -103,14 +103,7 @@ class Lake:
         SchemaMismatch
             If its columns are not the schema's.
         """
-        newest = self.version(table)
-        if newest < 0:
-            raise InputError(
-                f"table {table.name} must exist in the lake, got none at {self.uri!r}; "
-                "run the job that writes it first (README lists them)"
-            )
-        version = newest if version is None else version
-        self.inputs[table.name] = version
+        version = self._pinned(table, version)
         frame = self.spark.sql(f"SELECT * FROM {self.identifier(table)} VERSION AS OF {version}")
         check_columns(table, dict(frame.dtypes))
         return frame
@@ -171,10 +164,9 @@ class Lake:
         Raises
         ------
         InputError
-            If the table has deletion vectors: readers of raw files would see deleted rows.
+            If there is no such table, or it has deletion vectors: readers of raw files would see deleted rows.
         """
-        version = self.version(table) if version is None else version
-        self.inputs[table.name] = version
+        version = self._pinned(table, version)
         location = self._delta(table).detail().select("location").collect()[0][0]
         arrow = ArrowDeltaTable(location.removeprefix("file:"), version=version)
         if arrow.metadata().configuration.get("delta.enableDeletionVectors") == "true":
@@ -185,6 +177,17 @@ class Lake:
         actions = arrow.get_add_actions(flatten=True)
         n_rows = sum(actions.column("num_records").to_pylist())
         return Snapshot(table.name, version, tuple(sorted(arrow.file_uris())), n_rows)
+
+    def _pinned(self, table: Table, version: int | None) -> int:
+        """Return the version to read, and note it as an input."""
+        newest = self.version(table)
+        if newest < 0:
+            raise InputError(
+                f"table {table.name} must exist in the lake, got none at {self.uri!r}; "
+                "run the job that writes it first (README lists them)"
+            )
+        self.inputs[table.name] = newest if version is None else version
+        return int(self.inputs[table.name])
 
     def count(self, table: Table) -> int:
         """Rows of the newest version; 0 if there is no table."""

@@ -107,7 +107,7 @@ class PitchConv(nn.Module):
         self.time = nn.Conv2d(
             n_out, n_out, (1, k), stride=(1, stride), padding=(0, k // 2), bias=False
         )
-        self.norms = nn.ModuleList([nn.GroupNorm(4, n_out), nn.GroupNorm(4, n_out)])
+        self.norms = nn.ModuleList([nn.BatchNorm2d(n_out), nn.BatchNorm2d(n_out)])
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (B, n_in, 12, T) to (B, n_out, 12, T / stride)."""
@@ -129,7 +129,7 @@ class CoverNet(nn.Module):
                 for a, b, s in zip(widths[:-1], widths[1:], strides, strict=True)
             ]
         )
-        self.attention = nn.Conv2d(widths[-1], 1, 1)
+        self.attention = nn.Conv2d(widths[-1], 1, 1, bias=False)  # softmax forgets a bias
         self.power = nn.Parameter(torch.tensor(3.0))
         self.head = nn.Linear(2 * widths[-1], d, bias=False)
         self.shape = (12, d)
