@@ -49,7 +49,10 @@ def write_version(song: Song, spec: VersionSpec, number: int, out: Path, split: 
     inside = Path("audio") / song.song_id / f"{song.song_id}-v{number}{suffix}"
     (out / inside).parent.mkdir(parents=True, exist_ok=True)
     part = out / inside.with_name("part-" + inside.name)
-    sf.write(part, sound, SAMPLE_RATE, subtype=subtype)
+    # In blocks: libsndfile's Vorbis encoder puts what it is given on the stack, and overflows it.
+    with sf.SoundFile(part, "w", SAMPLE_RATE, 1, subtype=subtype) as file:
+        for first in range(0, len(sound), SAMPLE_RATE):
+            file.write(sound[first : first + SAMPLE_RATE])
     part.rename(out / inside)
     energy = (
         0.35 + 0.35 * (spec.drums in ("rock", "disco")) + 0.2 * (spec.pattern in ("power", "strum"))
