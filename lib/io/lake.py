@@ -22,6 +22,9 @@ from lib.io.errors import InputError, SchemaMismatch
 from schemas.table import Table
 
 
+_UPKEEP = ("OPTIMIZE", "REORG", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES")
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """Exactly the files of one version of a table, for readers that are not Spark."""
@@ -92,6 +95,13 @@ class Lake:
         if not self.exists(table):
             return -1
         return self._delta(table).history(1).select("version").collect()[0][0]
+
+    def changed_since(self, table: Table, version: int) -> bool:
+        """Tell whether rows may have changed after this version; upkeep moves rows, no more."""
+        if not self.exists(table):
+            return True
+        later = self._delta(table).history().where(F.col("version") > version)
+        return not later.where(~F.col("operation").isin(*_UPKEEP)).isEmpty()
 
     def read(self, table: Table, version: int | None = None) -> DataFrame:
         """Return the table as it is at one version (by default the newest).

@@ -166,17 +166,13 @@ def is_up_to_date(lake: Lake, job: Job, args: argparse.Namespace, written: set[s
     last = rows.orderBy(F.desc("finished_at")).select("inputs").head()
     if last is None:
         return False
-    by_name = {t.name: t for t in TABLES}
     then = json.loads(last["inputs"])
-    now: dict[str, str | int] = dict(job.files(args))
-    for name in then:
-        if name in by_name and name != "models" and name not in {t.name for t in job.writes}:
-            now[name] = lake.version(by_name[name])
-    return all(
-        now.get(name, "missing") == value
-        for name, value in then.items()
-        if name in now or name not in by_name
-    )
+    ignored = {"models", *(t.name for t in job.writes)}
+    read = [t for t in TABLES if t.name in then and t.name not in ignored]
+    if any(lake.changed_since(t, then[t.name]) for t in read):
+        return False
+    files_then = {k: v for k, v in then.items() if k not in {t.name for t in TABLES}}
+    return job.files(args) == files_then
 
 
 def run_steps(lake: Lake, todo: Sequence[Step], common: list[str]) -> list[dict]:

@@ -104,3 +104,7 @@ def test_maintenance_keeps_rows_and_versions(lake):
     sizes = maintenance.maintain(lake, [QUARANTINE, RUNS], retain_hours=168)
     assert [(s["table"], s["rows"], s["files after"]) for s in sizes] == [("quarantine", 3, 1)]
     assert lake.read(QUARANTINE, before).count() == 3
+    assert lake.version(QUARANTINE) > before
+    assert not lake.changed_since(QUARANTINE, before)
+    lake.upsert_rows([("q9", "track", "f", "r", "d", None, "t")], QUARANTINE)
+    assert lake.changed_since(QUARANTINE, before)
