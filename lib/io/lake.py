@@ -21,7 +21,6 @@ from pyspark.storagelevel import StorageLevel
 from lib.io.errors import InputError, SchemaMismatch
 from schemas.table import Table
 
-
 _UPKEEP = ("OPTIMIZE", "REORG", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES")
 
 
