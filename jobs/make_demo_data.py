@@ -22,7 +22,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = job_parser(__doc__)
     parser.add_argument("--out", required=True, metavar="FOLDER", help="where the data goes")
     parser.add_argument(
-        "--works", type=positive, default=56, metavar="N", help="default: %(default)s"
+        "--works", type=positive, default=48, metavar="N", help="default: %(default)s"
     )
     parser.add_argument(
         "--versions", type=positive, default=4, metavar="N", help="default: %(default)s"

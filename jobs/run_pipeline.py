@@ -24,7 +24,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--work", required=True, metavar="FOLDER", help="made audio and reports")
     parser.add_argument("--demo", action="store_true", help="make demo data and train on it")
     parser.add_argument(
-        "--demo-works", type=positive, default=56, metavar="N", help="songs (default: %(default)s)"
+        "--demo-works", type=positive, default=48, metavar="N", help="songs (default: %(default)s)"
     )
     parser.add_argument(
         "--catalog", nargs="+", metavar="PATH", help="CSV files in the Music Info format"
