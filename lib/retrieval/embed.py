@@ -7,6 +7,8 @@ embedding has unit L2 norm.
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -15,13 +17,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 from safetensors.torch import load_file
 
 from lib.audio import tensors
 from lib.io.errors import InputError
+from lib.io.files import sha256_of
 from lib.training import networks
 from schemas.embeddings import EMBEDDINGS
 
@@ -80,15 +83,13 @@ def embed_rows(
 ) -> DataFrame:
     """Return rows of `embeddings`; takes rows of `spectrograms` of the model's representation."""
     network, seed = config["network"], int(config.get("seed", 0))
-    if path:
-        spectrograms.sparkSession.sparkContext.addFile(path)
-        name = Path(path).name
+    name = _ship(spectrograms.sparkSession, path) if path else ""
     arrow = to_arrow_schema(EMBEDDINGS.struct_type())
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         from pyspark import SparkFiles
 
-        net = load(network, SparkFiles.get(name) if path else None, seed)
+        net = load(network, SparkFiles.get(name) if name else None, seed)
         for batch in batches:
             rows = []
             for r in batch.to_pylist():
@@ -110,6 +111,18 @@ def embed_rows(
             yield pa.RecordBatch.from_pylist(rows, schema=arrow)
 
     return spectrograms.mapInArrow(work, EMBEDDINGS.struct_type())
+
+
+def _ship(spark: SparkSession, path: str) -> str:
+    """Send a file to all workers; return its name there, made of its content.
+
+    Spark refuses a second file of one name in a session, and all weights have the same name.
+    """
+    name = f"{sha256_of(path)}.safetensors"
+    with tempfile.TemporaryDirectory() as folder:
+        copy = shutil.copy(path, Path(folder) / name)
+        spark.sparkContext.addFile(str(copy))
+    return name
 
 
 def not_embedded(spectrograms: DataFrame, known: DataFrame, model_id: str) -> DataFrame:

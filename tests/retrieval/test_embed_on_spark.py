@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from lib.audio import tensors
+from lib.retrieval import embed
+from lib.training import networks
+from lib.training.config import PRESETS
+from schemas.spectrograms import SPECTROGRAMS
+
+pytestmark = pytest.mark.spark
+
+
+def weights(folder, seed):
+    """Weights of a network, under the name that every training gives them."""
+    folder.mkdir()
+    torch.manual_seed(seed)
+    save_file(networks.build("covernet").state_dict(), str(folder / "final.safetensors"))
+    return str(folder / "final.safetensors")
+
+
+def test_two_models_of_one_session_embed_by_their_own_weights(spark, tmp_path):
+    tensor = np.random.default_rng(0).random((36, 60)).astype(np.float32)
+    data, scale, offset = tensors.pack(tensor)
+    row = ("r", "chroma", "p", 0, "{}", "0" * 64, 0.0, 15.0, 4.0, [36, 60], "uint8", scale, offset,
+           data)  # fmt: skip
+    frame = spark.createDataFrame([row], SPECTROGRAMS.struct_type())
+    config = PRESETS["covernet"].to_dict()
+    for seed in (1, 2):
+        path = weights(tmp_path / str(seed), seed)
+        found = embed.embed_rows(frame, f"m{seed}", config, path).collect()[0]["vector"]
+        stored = tensors.unpack(data, (36, 60), scale, offset)
+        here = embed.embed(embed.load("covernet", path, 0), stored, crop_frames=None)
+        np.testing.assert_allclose(found, here, atol=1e-5)
