@@ -7,8 +7,6 @@ embedding has unit L2 norm.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -17,14 +15,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
-from safetensors.torch import load_file
+from safetensors import SafetensorError
+from safetensors.torch import load as deserialize
 
 from lib.audio import tensors
 from lib.io.errors import InputError
-from lib.io.files import sha256_of
 from lib.training import networks
 from schemas.embeddings import EMBEDDINGS
 
@@ -32,23 +30,23 @@ UNTRAINED = "untrained"
 
 
 @lru_cache(maxsize=2)
-def load(network: str, path: str | None, seed: int) -> torch.nn.Module:
-    """Return a network ready to embed; without a path its weights are random by ``seed``.
+def load(network: str, weights: bytes | None, seed: int) -> torch.nn.Module:
+    """Return a network ready to embed; without weights they are random by ``seed``.
 
     Raises
     ------
     InputError
-        If the file does not hold this network's weights.
+        If the bytes are not a safetensors file of this network's weights.
     """
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     net = networks.build(network)
-    if path:
+    if weights:
         try:
-            net.load_state_dict(load_file(path))
-        except (RuntimeError, OSError) as error:
+            net.load_state_dict(deserialize(weights))
+        except (RuntimeError, SafetensorError) as error:
             raise InputError(
-                f"weights must be those of {network}, got {path!r} ({str(error).splitlines()[0]})"
+                f"weights must be those of {network}, got others ({str(error).splitlines()[0]})"
             ) from error
     return net.eval()
 
@@ -83,13 +81,13 @@ def embed_rows(
 ) -> DataFrame:
     """Return rows of `embeddings`; takes rows of `spectrograms` of the model's representation."""
     network, seed = config["network"], int(config.get("seed", 0))
-    name = _ship(spectrograms.sparkSession, path) if path else ""
+    # Broadcast: Spark refuses a second file of one name in a session, and all weights have one name.
+    weights = Path(path).read_bytes() if path else None
+    shipped = spectrograms.sparkSession.sparkContext.broadcast(weights)
     arrow = to_arrow_schema(EMBEDDINGS.struct_type())
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        from pyspark import SparkFiles
-
-        net = load(network, SparkFiles.get(name) if name else None, seed)
+        net = load(network, shipped.value, seed)
         for batch in batches:
             rows = []
             for r in batch.to_pylist():
@@ -111,18 +109,6 @@ def embed_rows(
             yield pa.RecordBatch.from_pylist(rows, schema=arrow)
 
     return spectrograms.mapInArrow(work, EMBEDDINGS.struct_type())
-
-
-def _ship(spark: SparkSession, path: str) -> str:
-    """Send a file to all workers; return its name there, made of its content.
-
-    Spark refuses a second file of one name in a session, and all weights have the same name.
-    """
-    name = f"{sha256_of(path)}.safetensors"
-    with tempfile.TemporaryDirectory() as folder:
-        copy = shutil.copy(path, Path(folder) / name)
-        spark.sparkContext.addFile(str(copy))
-    return name
 
 
 def not_embedded(spectrograms: DataFrame, known: DataFrame, model_id: str) -> DataFrame:
