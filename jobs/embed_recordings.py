@@ -33,7 +33,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     new = embed.not_embedded(
         wanted, lake.spark.table(lake.identifier(EMBEDDINGS)), network.model_id
     )
-    rows = embed.embed_rows(new, network.model_id, network.config, network.path)
+    rows = embed.embed_rows(new, network.model_id, network.config, network.weights)
     n_new = lake.upsert(rows, EMBEDDINGS)
     return {"model": network.model_id, "spectrograms": wanted.count(), "embedded now": n_new}
 

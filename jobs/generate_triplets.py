@@ -36,13 +36,12 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     recordings = lake.read(RECORDINGS)
     clusters = strategies.of_model(lake.read(TRACK_CLUSTERS), args.cluster_model)
     found = strategies.candidates(recordings, clusters).persist()
-    rows = strategies.generate(
-        found, args.strategy, per_anchor=args.per_anchor, seed=args.seed
-    ).persist()
+    rows = strategies.generate(found, args.strategy, per_anchor=args.per_anchor, seed=args.seed)
     names = ", ".join(f"'{s}'" for s in args.strategy)
     mine = f"t.strategy IN ({names}) AND t.seed = {args.seed}"
     lake.upsert(rows, TRIPLETS, delete_absent=mine)
-    counts = rows.groupBy("strategy").agg(F.count("*").alias("n")).orderBy("strategy").collect()
+    written = lake.spark.table(lake.identifier(TRIPLETS)).alias("t").where(mine)
+    counts = written.groupBy("strategy").agg(F.count("*").alias("n")).orderBy("strategy").collect()
     drawn = [{"strategy": r["strategy"], "triplets": r["n"]} for r in counts]
     anchors = found.groupBy("split").agg(F.count("*").alias("n")).orderBy("split").collect()
     return {f"recordings for {r['split']}": r["n"] for r in anchors} | {"triplets": drawn}

@@ -125,15 +125,9 @@ def estimate(spectrograms: DataFrame) -> DataFrame:
 
 
 def _rows(row: dict) -> list[dict]:
-    mel, chroma = (_tensor(row[name]) for name in ("log_mel", "chroma"))
+    mel, chroma = (tensors.of_row(row[name]) for name in ("log_mel", "chroma"))
     found = attributes_of(mel, row["log_mel"]["frames_per_second"], chroma)
     return [{"recording_id": row["recording_id"], **asdict(found)}]
-
-
-def _tensor(stored: dict) -> np.ndarray:
-    return tensors.unpack(
-        stored["tensor"], tuple(stored["shape"]), stored["scale"], stored["offset"]
-    )
 
 
 def as_tracks(estimated: DataFrame, recordings: DataFrame) -> DataFrame:

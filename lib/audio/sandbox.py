@@ -92,7 +92,7 @@ def _living_child() -> _Child:
     if _child and _child.owner != os.getpid():  # this process was forked from the child's parent
         _child.pipe.close()
         _child = None
-    if _child and _child.calls >= _CALLS:
+    if _child and (_child.calls >= _CALLS or not _child.process.is_alive()):
         _replace()
     if _child is None:
         _child = _Child()

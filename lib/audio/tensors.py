@@ -7,6 +7,7 @@ half a step: 0.16 dB for log-mel, 0.002 for unit frames.
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 import numpy as np
 
@@ -36,6 +37,11 @@ def unpack(data: bytes, shape: tuple[int, ...], scale: float, offset: float) -> 
     """
     stored = np.frombuffer(stored_bytes(data, shape), dtype=np.uint8)
     return stored.reshape(shape).astype(np.float32) * np.float32(scale) + np.float32(offset)
+
+
+def of_row(row: Any) -> np.ndarray:
+    """Return the tensor of a row of `spectrograms`, a dict or a Spark row."""
+    return unpack(row["tensor"], tuple(row["shape"]), row["scale"], row["offset"])
 
 
 def stored_bytes(data: bytes, shape: tuple[int, ...]) -> bytes:

@@ -81,9 +81,7 @@ def _collect(
         )
     ids = [r["recording_id"] for r in rows]
     titles = [f"{r['title'] or r['work_id']} ({r['artist'] or 'unknown'})" for r in rows]
-    chromas = [
-        tensors.unpack(r["tensor"], tuple(r["shape"]), r["scale"], r["offset"]) for r in rows
-    ]
+    chromas = [tensors.of_row(r) for r in rows]
     embeddings = {}
     for system, network in networks.items():
         of_kind = by_representation[network.config["representation"]].join(
@@ -97,7 +95,7 @@ def _collect(
 
 
 def _vectors(frame: DataFrame, network: Network, ids: list[str]) -> np.ndarray:
-    embedded = embed.embed_rows(frame, network.model_id, network.config, network.path)
+    embedded = embed.embed_rows(frame, network.model_id, network.config, network.weights)
     found: dict[str, Any] = {
         r[0]: r[1] for r in embedded.where("segment = 0").select("recording_id", "vector").collect()
     }

@@ -173,7 +173,8 @@ class Lake:
         Raises
         ------
         InputError
-            If there is no such table, or it has deletion vectors: readers of raw files would see deleted rows.
+            If there is no such table, or it has deletion vectors: readers of raw files would see
+            deleted rows.
         """
         version = self._pinned(table, version)
         location = self._delta(table).detail().select("location").collect()[0][0]
@@ -195,8 +196,9 @@ class Lake:
                 f"table {table.name} must exist in the lake, got none at {self.uri!r}; "
                 "run the job that writes it first (README lists them)"
             )
-        self.inputs[table.name] = newest if version is None else version
-        return int(self.inputs[table.name])
+        version = newest if version is None else version
+        self.inputs[table.name] = version
+        return version
 
     def count(self, table: Table) -> int:
         """Rows of the newest version; 0 if there is no table."""

@@ -167,12 +167,11 @@ def is_up_to_date(lake: Lake, job: Job, args: argparse.Namespace, written: set[s
     if last is None:
         return False
     then = json.loads(last["inputs"])
+    read = [(t, then.pop(t.name)) for t in TABLES if t.name in then]  # what is left are files
     ignored = {"models", *(t.name for t in job.writes)}
-    read = [t for t in TABLES if t.name in then and t.name not in ignored]
-    if any(lake.changed_since(t, then[t.name]) for t in read):
-        return False
-    files_then = {k: v for k, v in then.items() if k not in {t.name for t in TABLES}}
-    return job.files(args) == files_then
+    return job.files(args) == then and not any(
+        lake.changed_since(t, version) for t, version in read if t.name not in ignored
+    )
 
 
 def run_steps(lake: Lake, todo: Sequence[Step], common: list[str]) -> list[dict]:

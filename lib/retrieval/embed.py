@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -77,12 +76,11 @@ def crop_frames_of(config: dict[str, Any], frames_per_second: float) -> int | No
 
 
 def embed_rows(
-    spectrograms: DataFrame, model_id: str, config: dict[str, Any], path: str | None
+    spectrograms: DataFrame, model_id: str, config: dict[str, Any], weights: bytes | None
 ) -> DataFrame:
     """Return rows of `embeddings`; takes rows of `spectrograms` of the model's representation."""
     network, seed = config["network"], int(config.get("seed", 0))
     # Broadcast: Spark refuses a second file of one name in a session, and all weights have one name.
-    weights = Path(path).read_bytes() if path else None
     shipped = spectrograms.sparkSession.sparkContext.broadcast(weights)
     arrow = to_arrow_schema(EMBEDDINGS.struct_type())
 
@@ -91,7 +89,7 @@ def embed_rows(
         for batch in batches:
             rows = []
             for r in batch.to_pylist():
-                tensor = tensors.unpack(r["tensor"], tuple(r["shape"]), r["scale"], r["offset"])
+                tensor = tensors.of_row(r)
                 vector = embed(
                     net, tensor, crop_frames=crop_frames_of(config, r["frames_per_second"])
                 )

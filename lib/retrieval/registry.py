@@ -26,6 +26,11 @@ class Network:
     config: dict[str, Any]
 
     @property
+    def weights(self) -> bytes | None:
+        """Content of the weights' file; None = random."""
+        return Path(self.path).read_bytes() if self.path else None
+
+    @property
     def n_rolls(self) -> int:
         """Rolls tried when two embeddings are compared."""
         return 12 if self.config["network"] == "covernet" else 1

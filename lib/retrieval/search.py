@@ -47,8 +47,7 @@ def embed_file(path: str, network: Network) -> np.ndarray:
         raise InputError(
             f"audio must be WAV, FLAC, OGG or MP3, got {path!r} ({error.reason}: {error.detail})"
         ) from error
-    weights = Path(network.path).read_bytes() if network.path else None
-    net = embed.load(network.config["network"], weights, int(network.config.get("seed", 0)))
+    net = embed.load(network.config["network"], network.weights, int(network.config.get("seed", 0)))
     return embed.embed(
         net, tensor, crop_frames=embed.crop_frames_of(network.config, p.frames_per_second)
     )

@@ -98,7 +98,7 @@ def generate(
 
 
 def _kind_of_mix(weights: dict[str, float], seed: int) -> Column:
-    pick = _uniform(seed, F.lit("kind"), F.col("recording_id"), F.col("draw"))
+    pick = _uniform(seed, "kind")
     total, low = sum(weights.values()), 0.0
     kind = F.lit(None).cast("string")
     for name, weight in weights.items():
@@ -111,12 +111,12 @@ def _kind_of_mix(weights: dict[str, float], seed: int) -> Column:
 def _positions(anchors: DataFrame, seed: int) -> DataFrame:
     """Add the position of the positive, and those of the negatives to try."""
     own = F.col("position") - F.col("start")
-    other = _pick(F.col("size") - 1, seed, F.lit("positive"))
+    other = _pick(F.col("size") - 1, seed, "positive")
     another = F.col("start") + other + F.when(other >= own, 1).otherwise(0)
     positive = F.when(F.col("kind") == "augmentation", F.col("position")).otherwise(another)
     tries = []
     for i in range(_TRIES):
-        drawn = _pick(F.col("total") - F.col("size"), seed, F.lit(f"negative{i}"))
+        drawn = _pick(F.col("total") - F.col("size"), seed, f"negative{i}")
         tries.append(drawn + F.when(drawn >= F.col("start"), F.col("size")).otherwise(0))
     return anchors.withColumns({"_positive": positive, "_negatives": F.array(*tries)})
 
@@ -190,25 +190,21 @@ def lay_out(found: DataFrame) -> DataFrame:
     )
 
 
-def _hash(seed: int, *columns: Column) -> Column:
-    return F.xxhash64(F.lit(seed), *columns)
+def _uniform(seed: int, purpose: str) -> Column:
+    """Draw a number from 0 to 1, by anchor and draw."""
+    hashed = F.xxhash64(F.lit(seed), F.lit(purpose), "recording_id", "draw")
+    return F.pmod(hashed, F.lit(1 << 40)) / float(1 << 40)
 
 
-def _uniform(seed: int, *columns: Column) -> Column:
-    return F.pmod(_hash(seed, *columns), F.lit(1 << 40)) / float(1 << 40)
-
-
-def _pick(n: Column, seed: int, purpose: Column) -> Column:
+def _pick(n: Column, seed: int, purpose: str) -> Column:
     """Draw a number from 0 to n-1 (0 where n is 0), by kind, anchor and draw."""
-    hashed = _hash(seed, purpose, F.col("kind"), F.col("recording_id"), F.col("draw"))
+    hashed = F.xxhash64(F.lit(seed), F.lit(purpose), "kind", "recording_id", "draw")
     return F.pmod(hashed, F.greatest(n, F.lit(1))).cast("long")
 
 
 def _augmentation(seed: int) -> Column:
     """Draw a spec for `lib.audio.augment`, as JSON."""
-    u = [
-        _uniform(seed, F.lit(f"augment{i}"), F.col("recording_id"), F.col("draw")) for i in range(6)
-    ]
+    u = [_uniform(seed, f"augment{i}") for i in range(6)]
     coin = lambda x, value, neutral: F.when(x < 0.5, value).otherwise(F.lit(neutral))  # noqa: E731
     return F.to_json(
         F.struct(

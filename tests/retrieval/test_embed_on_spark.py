@@ -30,10 +30,8 @@ def test_two_models_of_one_session_embed_by_their_own_weights(spark, tmp_path):
     frame = spark.createDataFrame([row], SPECTROGRAMS.struct_type())
     config = PRESETS["covernet"].to_dict()
     for seed in (1, 2):
-        path = weights(tmp_path / str(seed), seed)
-        found = embed.embed_rows(frame, f"m{seed}", config, path).collect()[0]["vector"]
+        stored_weights = Path(weights(tmp_path / str(seed), seed)).read_bytes()
+        found = embed.embed_rows(frame, f"m{seed}", config, stored_weights).collect()[0]["vector"]
         stored = tensors.unpack(data, (36, 60), scale, offset)
-        here = embed.embed(
-            embed.load("covernet", Path(path).read_bytes(), 0), stored, crop_frames=None
-        )
+        here = embed.embed(embed.load("covernet", stored_weights, 0), stored, crop_frames=None)
         np.testing.assert_allclose(found, here, atol=1e-5)

@@ -139,11 +139,9 @@ def two_ranks_in_a_loop(made, folder):
             net.zero_grad()
             loss_of(a, p, n, y[:, 0], y[:, 1]).backward()
         for mine, other in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
-            mine.grad = other.grad = (mine.grad + other.grad) / 2
+            mine.grad = (mine.grad + other.grad) / 2
+            other.grad = mine.grad.clone()  # clipping is in place
         for net, optimizer in zip(nets, optimizers, strict=True):
-            grads = [q.grad.clone() for q in net.parameters()]
-            for q, g in zip(net.parameters(), grads, strict=True):
-                q.grad = g
             torch.nn.utils.clip_grad_norm_(net.parameters(), config.max_grad_norm)
             rate = learning_rate(config, step, len(shares[0]))
             optimizer.param_groups[0]["lr"] = rate
