@@ -134,7 +134,7 @@ def describe(means: np.ndarray, overall: np.ndarray, spread: np.ndarray) -> str:
     Examples
     --------
     >>> describe(np.array([.5, .9, 5, 1, .8, 160]), np.array([.5, .5, 5, .6, .5, 120]), np.ones(6))
-    'fast'
+    'fast, loud, major'
     """
     z = (means - overall) / np.where(spread > 0, spread, 1.0)
     ranked = sorted((i for i in _WORDS if abs(z[i]) >= 0.4), key=lambda i: -abs(z[i]))
