@@ -20,7 +20,7 @@ name=$(basename "$job" .py)
 [ -f "$root/jobs/$name.py" ] || { echo "spark-submit.sh: job must be one of jobs/, got '$job'; see ./spark-submit.sh --help" >&2; exit 2; }
 [ -x "$python" ] || { echo "spark-submit.sh: the environment must be set up, got no $python; run: make setup" >&2; exit 3; }
 
-# --help and wrong arguments need no cluster: they answer in a second
+# --help needs no cluster: it answers in a second
 for flag in "$@"; do case $flag in -h|--help) cd "$root" && exec "$python" -m "jobs.$name" --help ;; esac; done
 
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
@@ -43,6 +43,8 @@ export COVERS_CODE=${COVERS_CODE:-$root} PYTHONPATH=$root${PYTHONPATH:+:$PYTHONP
 export COVERS_COMMIT=${COVERS_COMMIT:-$(git -C "$root" rev-parse HEAD 2>/dev/null || true)}
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} TF_CPP_MIN_LOG_LEVEL=3
 
+# In client mode Spark prints what Python says on standard error to standard output: jobs leave it here.
+export COVERS_STDERR=$work/stderr
 status=0
 "$SPARK_HOME/bin/spark-submit" \
     --master "${MASTER:-local[*]}" --deploy-mode "${DEPLOY_MODE:-client}" \
@@ -50,4 +52,5 @@ status=0
     --jars "$jars" --py-files "$work/covers.zip" \
     --properties-file "$root/environment/spark.conf" "${conf[@]}" \
     "$root/jobs/$name.py" "$@" 2> >(grep -vE --line-buffered ' (INFO|WARN) |^WARNING: |Using Spark.s default|Setting (default|Spark) log level|To adjust logging level|netlib-blas|^\s*$' >&2) || status=$?
+[ ! -s "$COVERS_STDERR" ] || cat "$COVERS_STDERR" >&2
 exit "$status"

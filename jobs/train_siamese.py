@@ -13,7 +13,7 @@ import argparse
 from lib.io.job import Job, Summary, job_parser, positive, say
 from lib.io.lake import Lake
 from lib.training import config
-from lib.training.train import Request, train_model
+from lib.training.train import Request, train_models
 from schemas.models import MODELS
 from schemas.spectrograms import SPECTROGRAMS
 from schemas.training_epochs import TRAINING_EPOCHS
@@ -60,25 +60,15 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
         learning_rate=args.learning_rate, crop_s=args.crop, weights=args.weights,
     )  # fmt: skip
     request = Request(
-        args.strategy,
-        args.seed,
-        args.backend,
-        args.workers,
-        args.resume,
-        args.stall_timeout,
-        args.work_folder,
+        args.seed, args.backend, args.workers, args.resume, args.stall_timeout, args.work_folder
     )
-    model_id, epochs = train_model(lake, settings, request, say)
+    (trained,) = train_models(lake, [(settings, args.strategy)], request, say)
     names = (
-        "epoch",
-        "loss",
-        "validation_loss",
-        "validation_nn_accuracy",
-        "embedding_std",
-        "n_ranks",
+        "epoch", "loss", "validation_loss", "validation_nn_accuracy", "embedding_std", "n_ranks",
         "seconds",
-    )
-    return {"model": model_id, "last epoch": [{name: epochs[-1][name] for name in names}]}
+    )  # fmt: skip
+    last = trained.epochs[-1]
+    return {"model": trained.model_id, "last epoch": [{name: last[name] for name in names}]}
 
 
 JOB = Job("train_siamese", parse_args, run, (TRIPLETS, SPECTROGRAMS), (MODELS, TRAINING_EPOCHS))

@@ -5,26 +5,26 @@ from __future__ import annotations
 import argparse
 
 from lib.evaluation import collect, evaluate
-from lib.io.job import announce, say
+from lib.io.job import say
 from lib.io.lake import Lake
 from lib.io.models import find
-from lib.retrieval.registry import Network, untrained
+from lib.retrieval import registry
 from lib.training.config import preset
-from lib.training.train import Request, train_model
+from lib.training.train import Request, train_models
 
 
 def compare(lake: Lake, args: argparse.Namespace) -> tuple[list[tuple], list[dict]]:
     """Return rows of `evaluations` and the leaderboard."""
-    systems: dict[str, Network] = {}
-    for name in args.networks:
-        systems[f"untrained {name}"] = untrained(name)
-        for strategy in args.strategies:
-            announce(f"{name} on {strategy} triplets")
-            settings = preset(name, epochs=args.epochs, seed=args.seed, crop_s=args.crop)
-            request = Request(strategy, args.seed, args.backend, args.workers, purpose="comparison")
-            model_id, _ = train_model(lake, settings, request, say)
-            model = find(lake, model_id)
-            systems[f"{name} · {strategy}"] = Network(model_id, model.path, model.config)
+    wanted = [
+        (preset(name, epochs=args.epochs, seed=args.seed, crop_s=args.crop), strategy)
+        for name in args.networks
+        for strategy in args.strategies
+    ]
+    request = Request(args.seed, args.backend, args.workers, purpose="comparison")
+    trained = train_models(lake, wanted, request, say)
+    systems = {f"untrained {name}": registry.untrained(name) for name in args.networks}
+    for (config, strategy), done in zip(wanted, trained, strict=True):
+        systems[f"{config.network} · {strategy}"] = registry.of_model(find(lake, done.model_id))
     data = collect.from_lake(lake, args.data_set, systems)
     distances = evaluate.all_distances(data, rivals=True)
     result = evaluate.figures(distances, data.works, seed=args.seed)

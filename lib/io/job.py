@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -84,13 +85,16 @@ class Job:
 
     def main(self, argv: list[str] | None = None) -> None:
         """Run the job as a program; never returns."""
-        args = self.parse_args(argv)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        sys.exit(guarded(lambda: self.execute(spark_session(self.name), args)))
+        left = os.environ.get("COVERS_STDERR")  # a file: see spark-submit.sh
+        said = open(left, "a", buffering=1) if left else sys.stderr  # noqa: SIM115 (to the end)
+        with contextlib.redirect_stderr(said):
+            args = self.parse_args(argv)
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            sys.exit(guarded(lambda: self.execute(spark_session(self.name), args)))
 
     def execute(self, spark: SparkSession, args: argparse.Namespace) -> int:
         """Run with parsed arguments, print the summary, record the run; return the exit code."""
-        lake = Lake(spark, args.lake.rstrip("/"), args.files)
+        lake = Lake(spark, args.lake.rstrip("/"), args.files, self.name)
         if args.dry_run:
             show(f"{self.name} (dry run: nothing is written)", self.plan(lake))
             return DONE
@@ -214,11 +218,11 @@ def record_run(lake: Lake, job: str, args: argparse.Namespace, seconds: float) -
     lake.inputs, lake.outputs, lake.n_rows = inputs, outputs, n_rows
 
 
-def say(epoch: dict) -> None:
-    """Print the figures of one training epoch on one line."""
+def say(what: str, epoch: dict) -> None:
+    """Print the figures of one epoch of a training on one line."""
     accuracy = epoch["validation_nn_accuracy"]
     console.print(
-        f"  epoch {epoch['epoch']:>3}  loss {epoch['loss']:.4f}  validation nearest neighbour "
+        f"  {what}  epoch {epoch['epoch']:>3}  loss {epoch['loss']:.4f}  validation nearest neighbour "
         f"{'-' if accuracy is None else f'{accuracy:.1%}'}  "
         f"{epoch['n_triplets'] / max(epoch['seconds'], 1e-9):,.0f} triplets/s"
     )

@@ -36,18 +36,23 @@ class Snapshot:
 
 @dataclass
 class Lake:
-    """Tables and files under one URI, seen through one Spark session."""
+    """Tables and files under one URI, seen through one Spark session.
+
+    ``author`` is who writes: it stands as `userMetadata` in the Delta history of every version.
+    """
 
     spark: SparkSession
     uri: str
     files_uri: str | None = None
+    author: str = ""
     inputs: dict[str, int | str] = field(default_factory=dict)
     outputs: dict[str, int] = field(default_factory=dict)
     n_rows: int = 0
     n_quarantined: int = 0
 
     def __post_init__(self) -> None:
-        """Make a folder's path absolute: Delta refuses relative ones."""
+        """Make a folder's path absolute (Delta refuses relative ones), sign what is written."""
+        self.spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", self.author)
         if not re.match(r"^[a-z0-9]+:", self.uri):
             self.uri = os.path.abspath(self.uri)
 
@@ -95,12 +100,17 @@ class Lake:
             return -1
         return self._delta(table).history(1).select("version").collect()[0][0]
 
-    def changed_since(self, table: Table, version: int) -> bool:
-        """Tell whether rows may have changed after this version; upkeep moves rows, no more."""
+    def changed_since(self, table: Table, version: int, *, but_by: Iterable[str] = ()) -> bool:
+        """Tell whether others than ``but_by`` may have changed rows after this version.
+
+        Upkeep (OPTIMIZE, VACUUM) moves rows, no more: it does not count.
+        """
         if not self.exists(table):
             return True
         later = self._delta(table).history().where(F.col("version") > version)
-        return not later.where(~F.col("operation").isin(*_UPKEEP)).isEmpty()
+        author = F.coalesce("userMetadata", F.lit(""))
+        by_others = ~F.col("operation").isin(*_UPKEEP) & ~author.isin(*but_by)
+        return not later.where(by_others).isEmpty()
 
     def read(self, table: Table, version: int | None = None) -> DataFrame:
         """Return the table as it is at one version (by default the newest).

@@ -1,9 +1,8 @@
 """The whole pipeline as a list of steps, and which of them are up to date.
 
-*Conventions.* A step is up to date when its last run had the same arguments and code, the tables
-it read are at the versions it read, its files are as they were, and no earlier step of this run
-wrote a table that it reads. `models` does not count as read: its rows never change, and a step
-that takes the latest model reads a table that its training wrote.
+*Conventions.* A step is up to date when its last run had the same arguments and code, its files
+are as they were, and since then nobody but itself and the steps after it changed a table that it
+read (Delta's history says who wrote a version).
 """
 
 from __future__ import annotations
@@ -151,13 +150,9 @@ def named(text: str) -> tuple[str, str, str | None]:
     return name, manifest, root or None
 
 
-def is_up_to_date(lake: Lake, job: Job, args: argparse.Namespace, written: set[str]) -> bool:
-    """Tell whether the step's last run still stands."""
-    if (
-        {t.name for t in job.reads} & written
-        or not lake.exists(RUNS)
-        or (not job.writes and not job.files(args))
-    ):
+def is_up_to_date(lake: Lake, job: Job, args: argparse.Namespace, after: set[str]) -> bool:
+    """Tell whether the step's last run still stands; ``after``: this job and those after it."""
+    if not lake.exists(RUNS) or not (job.writes or job.files(args)):
         return False
     same = (F.col("job") == job.name) & (F.col("arguments") == arguments_of(args))
     rows = lake.spark.table(lake.identifier(RUNS)).where(
@@ -168,9 +163,8 @@ def is_up_to_date(lake: Lake, job: Job, args: argparse.Namespace, written: set[s
         return False
     then = json.loads(last["inputs"])
     read = [(t, then.pop(t.name)) for t in TABLES if t.name in then]  # what is left are files
-    ignored = {"models", *(t.name for t in job.writes)}
     return job.files(args) == then and not any(
-        lake.changed_since(t, version) for t, version in read if t.name not in ignored
+        lake.changed_since(t, version, but_by=after) for t, version in read
     )
 
 
@@ -183,18 +177,17 @@ def run_steps(lake: Lake, todo: Sequence[Step], common: list[str]) -> list[dict]
         As the step that failed does; steps before it stay done.
     """
     spark: SparkSession = lake.spark
-    done, written = [], set[str]()
+    done = []
     for number, step in enumerate(todo, 1):
         job = load_job(step.job)
         args = job.parse_args([*common, *step.argv])
         started = time.monotonic()
         announce(f"[{number}/{len(todo)}] {step.job} {' '.join(step.argv)}")
-        if is_up_to_date(lake, job, args, written):
+        if is_up_to_date(lake, job, args, {later.job for later in todo[number - 1 :]}):
             outcome = "up to date"
         else:
             code = job.execute(spark, args)
             outcome = "done, some quarantined" if code == QUARANTINED else "done"
-            written |= {t.name for t in job.writes}
         done.append(
             {
                 "step": step.job,

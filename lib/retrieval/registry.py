@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import tempfile
 from dataclasses import dataclass
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 from lib.io.errors import InputError
-from lib.io.files import sha256_of
 from lib.io.lake import Lake
-from lib.io.models import find, newest
+from lib.io.models import Model, find, newest
+from lib.retrieval import embed
 from lib.training.config import PRESETS
 from lib.training.networks import NETWORKS
 
@@ -22,13 +23,8 @@ class Network:
     """Weights (None = random) and the settings that say which network they belong to."""
 
     model_id: str
-    path: str | None
+    weights: bytes | None
     config: dict[str, Any]
-
-    @property
-    def weights(self) -> bytes | None:
-        """Content of the weights' file; None = random."""
-        return Path(self.path).read_bytes() if self.path else None
 
     @property
     def n_rolls(self) -> int:
@@ -53,36 +49,34 @@ def resolve(lake: Lake, name: str) -> Network:
     if name == "untrained":
         return untrained()
     if name == "shipped":
-        return _from_file(_shipped())
+        folder = resources.files("lib.retrieval") / "shipped"  # a zip's, where the code is one
+        return _from_file(folder / "covernet.safetensors", folder / "covernet.json")
     if name.endswith(".safetensors"):
-        return _from_file(Path(name))
+        return _from_file(Path(name), Path(name).with_suffix(".json"))
     model = newest(lake, "covernet") if name == "latest" else find(lake, name)
     if model.kind not in NETWORKS:
         raise InputError(
             f"model must be a network ({', '.join(NETWORKS)}), got {name!r} of kind {model.kind}"
         )
-    return Network(model.model_id, model.path, model.config)
+    return of_model(model)
 
 
-def _shipped() -> Path:
-    """Return the shipped weights as a file, copied out where the code runs from a zip."""
-    shipped = resources.files("lib.retrieval").joinpath("shipped")
-    if not shipped.is_dir():
-        raise InputError(
-            "model 'shipped' must come with this version, got none; train one and say latest"
-        )
-    folder = Path(tempfile.mkdtemp())
-    for item in shipped.iterdir():
-        (folder / item.name).write_bytes(item.read_bytes())
-    return folder / "covernet.safetensors"
+def of_model(model: Model) -> Network:
+    """Return the network of a row of `models`."""
+    return Network(model.model_id, Path(model.path).read_bytes(), model.config)
 
 
-def _from_file(path: Path) -> Network:
-    card = path.with_suffix(".json")
+def _from_file(path: Traversable, card: Traversable) -> Network:
+    """Read weights, and what they are from their card where there is one."""
     if not path.is_file():
         raise InputError(
             f"model must be untrained, shipped, latest, an id or a .safetensors file, got no "
             f"file there: {str(path)!r}"
         )
+    weights = path.read_bytes()
     config = json.loads(card.read_text()) if card.is_file() else PRESETS["covernet"].to_dict()
-    return Network(f"file-{sha256_of(path)[:12]}", str(path), config)
+    try:
+        embed.load(config["network"], weights, 0)
+    except InputError as error:
+        raise InputError(f"{error}; file {str(path)!r}") from error
+    return Network(f"file-{hashlib.sha256(weights).hexdigest()[:12]}", weights, config)

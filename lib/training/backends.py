@@ -22,7 +22,7 @@ from pyspark.sql import SparkSession
 from lib.io.errors import TrainingFailed
 from lib.training.worker import Plan, run_plan
 
-OnEpoch = Callable[[dict], None]
+OnEpoch = Callable[[int, dict], None]  # number of the training in the plan, its epoch's figures
 
 
 def launch(
@@ -35,11 +35,11 @@ def launch(
     TrainingFailed
         If a rank dies, stalls or gives up.
     """
-    folder = Path(plan.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "plan.json"
-    path.write_text(plan.to_json())
+    for training in plan.trainings:
+        Path(training.folder).mkdir(parents=True, exist_ok=True)
     if plan.backend == "horovod":
+        path = Path(plan.trainings[0].folder) / "plan.json"
+        path.write_text(plan.to_json())
         _watch(_horovodrun(path, workers), on_epoch, stall_s)
     elif plan.backend == "horovod-spark":
         _on_spark(lambda: _horovod_spark(plan, workers))
@@ -93,7 +93,8 @@ def _watch(command: list[str], on_epoch: OnEpoch, stall_s: float) -> None:
             found = re.search(r"\{\"covers_(epoch|error)\".*\}", line)
             if found and found[1] == "epoch":
                 heard = time.monotonic()
-                on_epoch(json.loads(found[0])["covers_epoch"])
+                message = json.loads(found[0])
+                on_epoch(message["training"], message["covers_epoch"])
             elif found:
                 complaint = complaint or json.loads(found[0])["covers_error"]
         code = process.wait(timeout=60)

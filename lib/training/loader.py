@@ -23,6 +23,7 @@ import torch
 from lib.audio import augment, tensors
 from lib.io.errors import InputError
 from lib.io.lake import Snapshot
+from lib.training.config import TrainConfig
 
 
 def read_rows(
@@ -241,25 +242,24 @@ def load_batch(
     store: TensorStore,
     triplets: Triplets,
     indices: np.ndarray,
-    representation: str,
+    config: TrainConfig,
     *,
-    crop_s: float,
-    seed: int,
     epoch: int,
-    vary: bool = False,
+    vary: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return (3, B, n_bins, T) tensors and (B, 2) labels.
 
     Crops, and with ``vary`` the variations of chroma, are drawn by (seed, epoch, triplet).
     """
-    n_frames = max(1, round(crop_s * store.frames_per_second))
+    n_frames = max(1, round(config.crop_s * store.frames_per_second))
     made = np.empty((3, len(indices), int(store.shapes[0][0]), n_frames), np.float32)
     for b, index in enumerate(indices):
-        rng = np.random.default_rng([seed, epoch, int(index)])
+        rng = np.random.default_rng([config.seed, epoch, int(index)])
         for role in range(3):
             tensor = store.tensor(triplets.rows[index, role])
             if role == 1:
-                tensor = augment.apply(tensor, representation, triplets.augmentations[index])
+                spec = triplets.augmentations[index]
+                tensor = augment.apply(tensor, config.representation, spec)
             if vary:  # half as long again, for what a faster tempo takes away
                 tensor = augment.vary(crop(tensor, round(1.5 * n_frames), rng), rng)
             made[role, b] = crop(tensor, n_frames, rng)

@@ -1,16 +1,14 @@
 """The training loop, read top to bottom; one process of possibly many runs it.
 
 *Conventions.* A step takes the same global batch whatever the number of ranks; loss and accuracy
-are means over all ranks. Each epoch ends with a checkpoint and one line of JSON on standard
-output, which the job shows and stores.
+are means over all ranks. Each epoch ends with a checkpoint, and rank 0 tells its figures.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +35,13 @@ class Data:
 
 
 def train(
-    config: TrainConfig, data: Data, ranks: Ranks, folder: Path, *, resume: bool = False
+    config: TrainConfig,
+    data: Data,
+    ranks: Ranks,
+    folder: Path,
+    *,
+    resume: bool,
+    on_epoch: Callable[[dict], None],
 ) -> dict[str, torch.Tensor]:
     """Train and return the weights.
 
@@ -78,14 +82,7 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = rate
             x, labels = load_batch(
-                data.store,
-                data.train,
-                indices,
-                config.representation,
-                crop_s=config.crop_s,
-                seed=config.seed,
-                epoch=epoch,
-                vary=config.vary,
+                data.store, data.train, indices, config, epoch=epoch, vary=config.vary
             )
             x, labels = x.to(device), labels.to(device)
             embedded = network(x.flatten(0, 1))
@@ -114,8 +111,7 @@ def train(
             checkpoints.save(
                 folder, checkpoints.Checkpoint(epoch, state, optimizer.state_dict(), history)
             )
-            sys.stdout.write(json.dumps({"covers_epoch": row}) + "\n")
-            sys.stdout.flush()
+            on_epoch(row)
         if config.patience and _stale(history, config.patience):
             break
     return network.state_dict()
@@ -150,15 +146,7 @@ def evaluate(
     sums = torch.zeros(3, dtype=torch.float64)
     for first in range(0, len(mine), config.batch_size):
         indices = mine[first : first + config.batch_size]
-        x, labels = load_batch(
-            data.store,
-            data.validation,
-            indices,
-            config.representation,
-            crop_s=config.crop_s,
-            seed=config.seed,
-            epoch=0,
-        )
+        x, labels = load_batch(data.store, data.validation, indices, config, epoch=0, vary=False)
         x, labels = x.to(device), labels.to(device)
         anchor, positive, negative = network(x.flatten(0, 1)).reshape(3, len(indices), -1)
         near, far = (paired_distance(anchor, other, n_rolls) for other in (positive, negative))

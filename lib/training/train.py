@@ -1,29 +1,31 @@
-"""One training from the lake to the registry: plan, launch, read the figures, register."""
+"""Trainings from the lake to the registry: plan, launch, read the figures, register."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lib.io.errors import InputError, TrainingFailed
+from lib.io.files import sha256_of
 from lib.io.lake import Lake
 from lib.io.models import Model, model_id_of, register
 from lib.training import checkpoints
 from lib.training.backends import launch
 from lib.training.config import TrainConfig
-from lib.training.worker import FINAL, Plan
+from lib.training.worker import FINAL, Plan, Training
 from schemas.spectrograms import SPECTROGRAMS
 from schemas.training_epochs import TRAINING_EPOCHS
 from schemas.triplets import TRIPLETS
 
+OnEpoch = Callable[[str, dict], None]  # what is trained, and its epoch's figures
+
 
 @dataclass(frozen=True)
 class Request:
-    """What a job asks for."""
+    """How trainings are run, whatever is trained."""
 
-    strategy: str
     triplet_seed: int
     backend: str = "horovod"
     workers: int = 2
@@ -33,64 +35,78 @@ class Request:
     purpose: str = "use"
 
 
-def train_model(
-    lake: Lake, config: TrainConfig, request: Request, on_epoch: Callable[[dict], None]
-) -> tuple[str, list[dict]]:
-    """Train, register the network, write its epochs; return its id and its epochs.
+@dataclass(frozen=True)
+class Trained:
+    """A network in the registry, and the figures of its epochs."""
+
+    model_id: str
+    epochs: list[dict]
+
+
+def train_models(
+    lake: Lake,
+    wanted: Sequence[tuple[TrainConfig, str]],
+    request: Request,
+    on_epoch: OnEpoch,
+) -> list[Trained]:
+    """Train each (settings, strategy) on the same snapshots; register networks and epochs.
 
     Raises
     ------
     InputError
-        If the batch cannot be shared by the workers.
+        If a batch cannot be shared by the workers.
     TrainingFailed
         If a rank dies, stalls or gives up.
     """
-    if config.batch_size % request.workers:
-        raise InputError(
-            f"batch size must be a multiple of the workers, got {config.batch_size} for "
-            f"{request.workers}; change --batch-size or --workers"
-        )
+    for config, _ in wanted:
+        if config.batch_size % request.workers:
+            raise InputError(
+                f"batch size must be a multiple of the workers, got {config.batch_size} for "
+                f"{request.workers}; change --batch-size or --workers"
+            )
     spectrograms, triplets = lake.snapshot(SPECTROGRAMS), lake.snapshot(TRIPLETS)
-    identity = (
-        config.to_dict(),
-        request.strategy,
-        request.triplet_seed,
-        spectrograms.version,
-        triplets.version,
-        request.purpose,
-    )
-    model_id = model_id_of(config.network, *identity)
-    base = (
-        Path(request.work_folder)
-        if request.work_folder
-        else Path(tempfile.gettempdir()) / "covers-training"
-    )
-    folder = base / model_id
-    if not request.resume and folder.exists():
-        for old in folder.glob("epoch-*"):
-            old.unlink()
-    plan = Plan(
-        config, spectrograms, triplets, request.strategy, request.triplet_seed, request.backend,
-        str(folder), request.resume,
+    base = Path(request.work_folder or Path(tempfile.gettempdir()) / "covers-training")
+    trainings = []
+    for config, strategy in wanted:
+        identity = (
+            config.to_dict(), strategy, request.triplet_seed, spectrograms.version,
+            triplets.version, request.purpose,
+        )  # fmt: skip
+        folder = base / model_id_of(config.network, *identity)
+        if not request.resume:
+            _forget(folder)
+        trainings.append(Training(config, strategy, request.triplet_seed, str(folder)))
+    plan = Plan(tuple(trainings), spectrograms, triplets, request.backend, request.resume)
+    names = [f"{t.config.network} on {t.strategy} triplets" for t in trainings]
+    launch(
+        lake.spark, plan, workers=request.workers, stall_s=request.stall_s,
+        on_epoch=lambda number, epoch: on_epoch(names[number], epoch),
     )  # fmt: skip
-    launch(lake.spark, plan, workers=request.workers, on_epoch=on_epoch, stall_s=request.stall_s)
+    return [_register(lake, training, request) for training in trainings]
+
+
+def _forget(folder: Path) -> None:
+    """Delete what an earlier training left, so that nothing of it can be taken for this one's."""
+    for old in [*folder.glob("epoch-*"), folder / FINAL]:
+        old.unlink(missing_ok=True)
+
+
+def _register(lake: Lake, training: Training, request: Request) -> Trained:
+    """Register one network. Its id tells the weights: other code makes another network."""
+    folder, config = Path(training.folder), training.config
     newest = checkpoints.load_newest(folder)
     if newest is None or not (folder / FINAL).exists():
         raise TrainingFailed(
             f"training must leave weights in {folder}, got none; look at its output"
         )
     settings = config.to_dict() | {
-        "strategy": request.strategy,
-        "backend": request.backend,
-        "workers": request.workers,
-    }
-    last = newest.epochs[-1]
-    register(
-        lake,
-        Model(model_id, config.network, str(folder / FINAL), settings, last, request.purpose),
-    )
+        "strategy": training.strategy, "backend": request.backend, "workers": request.workers,
+    }  # fmt: skip
+    model_id = model_id_of(config.network, folder.name, sha256_of(folder / FINAL))
+    weights, last = str(folder / FINAL), newest.epochs[-1]
+    register(lake, Model(model_id, config.network, weights, settings, last, request.purpose))
     lake.upsert_rows([epoch_row(model_id, epoch) for epoch in newest.epochs], TRAINING_EPOCHS)
-    return model_id, newest.epochs
+    return Trained(model_id, newest.epochs)
 
 
 def epoch_row(model_id: str, epoch: dict) -> tuple:

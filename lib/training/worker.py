@@ -1,6 +1,7 @@
-"""One rank of a training: ``python -m lib.training.worker PLAN.json``, or `run_plan` in a Spark task.
+"""One rank: ``python -m lib.training.worker PLAN.json``, or `run_plan` in a Spark task.
 
-A plan is what a rank must know: settings, the files of both snapshots, backend, folder.
+A plan is what a rank must know: the files of both snapshots, and the trainings to do one after the
+other (ranks take ten seconds to start, so several trainings share one start).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -19,22 +21,29 @@ from lib.io.errors import InputError, TrainingFailed
 from lib.io.lake import Snapshot
 from lib.training import loader, loop
 from lib.training.config import TrainConfig
-from lib.training.ranks import join
+from lib.training.ranks import Ranks, join
 
 FINAL = "final.safetensors"
 
 
 @dataclass(frozen=True)
-class Plan:
-    """One training, ready to be handed to every rank."""
+class Training:
+    """One network on one set of triplets; checkpoints and weights go to ``folder``."""
 
     config: TrainConfig
-    spectrograms: Snapshot
-    triplets: Snapshot
     strategy: str
     triplet_seed: int
-    backend: str
     folder: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Trainings on the same snapshots, ready to be handed to every rank."""
+
+    trainings: tuple[Training, ...]
+    spectrograms: Snapshot
+    triplets: Snapshot
+    backend: str
     resume: bool = False
     reader: str = "petastorm"
 
@@ -48,41 +57,59 @@ def plan_from_json(text: str) -> Plan:
     data = json.loads(text)
     for name in ("spectrograms", "triplets"):
         data[name] = Snapshot(**(data[name] | {"paths": tuple(data[name]["paths"])}))
-    return Plan(**(data | {"config": TrainConfig(**data["config"])}))
+    trainings = [
+        Training(**(t | {"config": TrainConfig(**t["config"])})) for t in data["trainings"]
+    ]
+    return Plan(**(data | {"trainings": tuple(trainings)}))
 
 
 def run_plan(text: str) -> None:
-    """Train this rank; rank 0 writes the final weights."""
+    """Do the trainings on this rank; rank 0 writes the weights and says every epoch's figures."""
     plan = plan_from_json(text)
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     ranks = join(plan.backend)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            store = loader.tensor_store(
-                plan.spectrograms, plan.config.representation, folder, reader=plan.reader
-            )
-            triplets = loader.read_triplets(
-                plan.triplets,
-                store,
-                strategy=plan.strategy,
-                seed=plan.triplet_seed,
-                reader=plan.reader,
-            )
-            data = loop.Data(store, triplets["train"], triplets["validation"])
-            weights = loop.train(plan.config, data, ranks, Path(plan.folder), resume=plan.resume)
-        if ranks.rank == 0:
-            part = Path(plan.folder) / f".{FINAL}.part"
-            save_file({k: v.cpu().contiguous() for k, v in weights.items()}, str(part))
-            part.replace(Path(plan.folder) / FINAL)
+
+            @cache
+            def store(representation: str) -> loader.TensorStore:
+                return loader.tensor_store(
+                    plan.spectrograms, representation, folder, reader=plan.reader
+                )
+
+            for number, training in enumerate(plan.trainings):
+                _train(plan, number, store(training.config.representation), ranks)
     finally:
         ranks.close()
+
+
+def _train(plan: Plan, number: int, store: loader.TensorStore, ranks: Ranks) -> None:
+    training = plan.trainings[number]
+    triplets = loader.read_triplets(
+        plan.triplets, store, strategy=training.strategy, seed=training.triplet_seed,
+        reader=plan.reader,
+    )  # fmt: skip
+    data = loop.Data(store, triplets["train"], triplets["validation"])
+    weights = loop.train(
+        training.config, data, ranks, Path(training.folder), resume=plan.resume,
+        on_epoch=lambda row: _say({"covers_epoch": row, "training": number}),
+    )  # fmt: skip
+    if ranks.rank == 0:
+        part = Path(training.folder) / f".{FINAL}.part"
+        save_file({k: v.cpu().contiguous() for k, v in weights.items()}, str(part))
+        part.replace(Path(training.folder) / FINAL)
+
+
+def _say(message: dict) -> None:
+    """Print one line of JSON, which `lib.training.backends` listens to."""
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
     try:
         run_plan(Path(sys.argv[1]).read_text())
     except (TrainingFailed, InputError, ValueError) as error:
-        # One line that the job passes on; the other ranks are ended by the launcher.
-        sys.stdout.write(json.dumps({"covers_error": " ".join(str(error).split())}) + "\n")
-        sys.stdout.flush()
+        # The job passes this line on; the other ranks are ended by the launcher.
+        _say({"covers_error": " ".join(str(error).split())})
         os._exit(5)

@@ -10,6 +10,7 @@ from lib.retrieval import embed
 from lib.training import networks
 from lib.training.config import PRESETS
 from schemas.spectrograms import SPECTROGRAMS
+from tests.rows import spectrogram_row
 
 pytestmark = pytest.mark.spark
 
@@ -24,14 +25,12 @@ def weights(folder, seed):
 
 def test_two_models_of_one_session_embed_by_their_own_weights(spark, tmp_path):
     tensor = np.random.default_rng(0).random((36, 60)).astype(np.float32)
-    data, scale, offset = tensors.pack(tensor)
-    row = ("r", "chroma", "p", 0, "{}", "0" * 64, 0.0, 15.0, 4.0, [36, 60], "uint8", scale, offset,
-           data)  # fmt: skip
+    row = spectrogram_row("r", tensor)
     frame = spark.createDataFrame([row], SPECTROGRAMS.struct_type())
+    stored = tensors.of_row(dict(zip(SPECTROGRAMS.column_names, row, strict=True)))
     config = PRESETS["covernet"].to_dict()
     for seed in (1, 2):
         stored_weights = Path(weights(tmp_path / str(seed), seed)).read_bytes()
         found = embed.embed_rows(frame, f"m{seed}", config, stored_weights).collect()[0]["vector"]
-        stored = tensors.unpack(data, (36, 60), scale, offset)
         here = embed.embed(embed.load("covernet", stored_weights, 0), stored, crop_frames=None)
         np.testing.assert_allclose(found, here, atol=1e-5)

@@ -1,17 +1,18 @@
+import hashlib
 import json
-from pathlib import Path
 
 import pytest
+from safetensors.torch import save
 
 from lib.io.errors import InputError
-from lib.io.files import sha256_of
 from lib.retrieval import embed, registry
+from lib.training import networks
 
 
 def test_shipped_network_is_what_its_card_says_and_loads():
     network = registry.resolve(None, "shipped")
-    assert sha256_of(network.path) == network.config["sha256"]
-    embed.load(network.config["network"], Path(network.path).read_bytes(), 0)
+    assert hashlib.sha256(network.weights).hexdigest() == network.config["sha256"]
+    embed.load(network.config["network"], network.weights, 0)
     assert "covers80" not in json.dumps(network.config)
 
 
@@ -20,7 +21,7 @@ def test_file_that_is_not_there_is_refused():
         registry.resolve(None, "nowhere.safetensors")
 
 
-def test_weights_of_another_network_are_refused():
-    network = registry.resolve(None, "shipped")
-    with pytest.raises(InputError, match="weights must be those of cnn"):
-        embed.load("cnn", Path(network.path).read_bytes(), 0)
+def test_weights_of_another_network_are_refused_with_the_files_name(tmp_path):
+    (tmp_path / "w.safetensors").write_bytes(save(networks.build("cnn").state_dict()))
+    with pytest.raises(InputError, match=r"weights must be those of covernet.*w\.safetensors"):
+        registry.resolve(None, str(tmp_path / "w.safetensors"))

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-from lib.audio import tensors
 from lib.io.errors import InputError, TrainingFailed
 from lib.io.lake import Lake
 from lib.io.models import newest
@@ -20,11 +19,12 @@ from lib.training import backends, checkpoints, loader, losses, networks
 from lib.training.config import preset
 from lib.training.distances import paired_distance
 from lib.training.loop import learning_rate
-from lib.training.train import Request, train_model
-from lib.training.worker import Plan, run_plan
+from lib.training.train import Request, train_models
+from lib.training.worker import Plan, Training, run_plan
 from schemas.spectrograms import SPECTROGRAMS
 from schemas.training_epochs import TRAINING_EPOCHS
 from schemas.triplets import TRIPLETS
+from tests.rows import spectrogram_row
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 WORKS, VERSIONS, FRAMES = 10, 3, 60
@@ -39,19 +39,11 @@ def chroma(work, version):
     return np.roll(pattern + noise, 3 * version, axis=1).reshape(36, FRAMES).astype(np.float32)
 
 
-def tensor_row(recording_id, tensor):
-    data, scale, offset = tensors.pack(tensor)
-    return (
-        recording_id, "chroma", "p", 0, "{}", "0" * 64, 0.0, FRAMES / 4.0, 4.0,
-        [int(n) for n in tensor.shape], "uint8", scale, offset, data,
-    )  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def tiny(spark, tmp_path_factory):
     lake = Lake(spark, str(tmp_path_factory.mktemp("tiny") / "lake"))
     lake.upsert_rows(
-        [tensor_row(f"w{w}-{v}", chroma(w, v)) for w in range(WORKS) for v in range(VERSIONS)],
+        [spectrogram_row(f"w{w}-{v}", chroma(w, v)) for w in range(WORKS) for v in range(VERSIONS)],
         SPECTROGRAMS,
     )
     rows = []
@@ -70,16 +62,20 @@ def tiny(spark, tmp_path_factory):
 
 def plan(lake, folder, backend="alone", **changes):
     settings = preset("covernet", **({"epochs": 1, "batch_size": 8, "crop_s": 10.0} | changes))
-    return Plan(
-        settings, lake.snapshot(SPECTROGRAMS), lake.snapshot(TRIPLETS), "clique", 1, backend,
-        str(folder),
-    )  # fmt: skip
+    training = Training(settings, "clique", 1, str(folder))
+    return Plan((training,), lake.snapshot(SPECTROGRAMS), lake.snapshot(TRIPLETS), backend)
 
 
 def launch(lake, made, workers=2, stall_s=120.0):
     seen = []
-    backends.launch(lake.spark, made, workers=workers, on_epoch=seen.append, stall_s=stall_s)
-    return seen, checkpoints.load_newest(Path(made.folder))
+    backends.launch(
+        lake.spark,
+        made,
+        workers=workers,
+        on_epoch=lambda _, epoch: seen.append(epoch),
+        stall_s=stall_s,
+    )
+    return seen, checkpoints.load_newest(Path(made.trainings[0].folder))
 
 
 def test_petastorm_reads_every_row_every_time(tiny):
@@ -113,7 +109,7 @@ def test_unknown_strategy_has_no_triplets(tiny, tmp_path):
 
 def two_ranks_in_a_loop(made, folder):
     """What two ranks do, in one process: a network each, gradients averaged by hand."""
-    config, nets, optimizers = made.config, [], []
+    config, nets, optimizers = made.trainings[0].config, [], []
     store = loader.tensor_store(made.spectrograms, "chroma", str(folder))
     train = loader.read_triplets(made.triplets, store, strategy="clique", seed=1)["train"]
     for _ in range(2):
@@ -132,9 +128,8 @@ def two_ranks_in_a_loop(made, folder):
     for step in range(len(shares[0])):
         for rank, net in enumerate(nets):
             x, y = loader.load_batch(
-                store, train, shares[rank][step], "chroma", crop_s=config.crop_s,
-                seed=config.seed, epoch=1, vary=config.vary,
-            )  # fmt: skip
+                store, train, shares[rank][step], config, epoch=1, vary=config.vary
+            )
             a, p, n = net(x.flatten(0, 1)).reshape(3, len(y), -1)
             net.zero_grad()
             loss_of(a, p, n, y[:, 0], y[:, 1]).backward()
@@ -197,7 +192,7 @@ def test_killed_rank_ends_the_training_with_one_line(tiny, tmp_path):
     code = (
         "import sys; from lib.training import backends, worker\n"
         "p = worker.plan_from_json(open(sys.argv[1]).read())\n"
-        "backends.launch(None, p, workers=2, on_epoch=lambda e: print('epoch', flush=True), stall_s=60)"
+        "backends.launch(None, p, workers=2, on_epoch=lambda *_: print('epoch', flush=True), stall_s=60)"
     )
     (tmp_path / "given.json").write_text(made.to_json())
     process = subprocess.Popen(
@@ -222,17 +217,19 @@ def _is_rank(pid):
 
 
 def test_trained_model_is_registered_with_its_versions_and_epochs(tiny):
-    request = Request("clique", 1, work_folder=str(Path(tiny.uri) / "work"))
-    settings = preset("covernet", epochs=2, batch_size=8, crop_s=10.0)
-    model_id, epochs = train_model(tiny, settings, request, lambda epoch: None)
-    model = newest(tiny, "covernet")
-    assert (model.model_id, len(epochs), model.config["workers"]) == (model_id, 2, 2)
-    stored = tiny.read(TRAINING_EPOCHS).where(f"model_id = '{model_id}'")
+    request = Request(1, work_folder=str(Path(tiny.uri) / "work"))
+    wanted = [(preset("covernet", epochs=n, batch_size=8, crop_s=10.0), "clique") for n in (2, 1)]
+    said = []
+    trained = train_models(tiny, wanted, request, lambda what, epoch: said.append(what))
+    assert said == ["covernet on clique triplets"] * 3
+    assert [len(t.epochs) for t in trained] == [2, 1]
+    model = newest(tiny, "covernet", trained[0].model_id)
+    assert (model.config["epochs"], model.config["workers"]) == (2, 2)
+    stored = tiny.read(TRAINING_EPOCHS).where(f"model_id = '{model.model_id}'")
     assert stored.count() == 2
 
 
 def test_batch_that_workers_cannot_share_is_refused(tiny):
+    wanted = [(preset("covernet", batch_size=8), "clique")]
     with pytest.raises(InputError, match="multiple of the workers, got 8 for 3"):
-        train_model(
-            tiny, preset("covernet", batch_size=8), Request("clique", 1, workers=3), lambda e: None
-        )
+        train_models(tiny, wanted, Request(1, workers=3), lambda *_: None)
