@@ -15,6 +15,7 @@ import faulthandler
 import multiprocessing
 import os
 import resource
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -110,6 +111,7 @@ def _replace() -> None:
 def _serve(pipe: Any, parents: Any) -> None:
     parents.close()  # or the end of the parent would never be seen
     faulthandler.disable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to handle: it ends this process
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # codecs talk; what matters is in the outcome
     while True:
         try:

@@ -10,6 +10,7 @@ The write-up: ``XGBRegressor(n_estimators=100, learning_rate=0.1, random_state=1
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -104,11 +105,12 @@ def train(rows: DataFrame, config: RegressorConfig, *, slots: int, save_to: Path
             f"num_workers must be at most the {slots} task slots of the cluster, got "
             f"{config.num_workers}; lower --num-workers"
         )
+    logging.getLogger("XGBoost-PySpark").setLevel(logging.WARNING)
     train_rows, test_rows = (part.persist() for part in split(rows, config))
     model = SparkXGBRegressor(
         features_col=list(X_VECTOR), label_col="similarity", num_workers=config.num_workers,
         n_estimators=config.n_estimators, learning_rate=config.learning_rate,
-        random_state=config.seed, device="cpu",
+        random_state=config.seed, device="cpu", verbosity=0, verbose=False,
     ).fit(train_rows)  # fmt: skip
     booster = model.get_booster()
     booster.save_model(str(save_to))

@@ -103,7 +103,7 @@ class Job:
         seconds = time.monotonic() - started
         lake.inputs |= self.files(args)
         record_run(lake, self.name, args, seconds)
-        written = f"{lake.n_rows:,} rows written" if lake.outputs else "done"
+        written = f"{lake.n_rows:,} rows written" if self.writes else "done"
         show(f"{self.name} · {written} in {seconds:.1f} s", summary)
         if args.json:
             Path(args.json).write_text(json.dumps(summary, indent=2, default=str) + "\n")

@@ -138,36 +138,43 @@ class Lake:
         check_columns(table, dict(rows.dtypes))
         rows = rows.select(*table.column_names).persist(StorageLevel.MEMORY_AND_DISK)
         try:
-            n_rows = rows.count()
-            rows_to_merge: DataFrame | None = rows
-            if not is_new:
-                rows_to_merge = self._new_or_changed(rows, table)
-                if delete_absent and (rows_to_merge or self._absent(rows, table, delete_absent)):
-                    rows_to_merge = rows
-            if rows_to_merge is not None:
-                self._merge(rows_to_merge, table, delete_absent)
+            n_rows, n_new, n_changed = self._compared(rows, table, is_new)
+            n_absent = 0
+            if delete_absent and not is_new:
+                n_absent = self._n_absent(rows, table, delete_absent)
+            if n_new or n_changed or n_absent:
+                self._merge(rows, table, n_changed, delete_absent if n_absent else None)
+                self.outputs[table.name] = self.version(table)
         finally:
             rows.unpersist()
-        self.outputs[table.name] = self.version(table)
-        self.n_rows += n_rows
+        self.n_rows += n_new + n_changed
         return n_rows
 
-    def _new_or_changed(self, rows: DataFrame, table: Table) -> DataFrame | None:
-        """Return the rows that the table does not hold as they are, or None if it holds all."""
+    def _compared(self, rows: DataFrame, table: Table, is_new: bool) -> tuple[int, int, int]:
+        """Return how many rows there are, how many have new keys, how many have changed."""
+        if is_new:
+            n_rows = rows.count()
+            return n_rows, n_rows, 0
         held = self.spark.table(self.identifier(table)).alias("t")
-        same = " AND ".join(f"t.`{c}` <=> s.`{c}`" for c in table.column_names)
-        changed = rows.alias("s").join(held, F.expr(same), "left_anti")
-        return None if changed.isEmpty() else changed
+        pairs = rows.alias("s").join(held, F.expr(_same_key(table)), "left")
+        is_held = F.col(f"t.`{table.key[0]}`").isNotNull()  # keys are NOT NULL
+        counts = pairs.agg(
+            F.count("*"), F.count_if(~is_held), F.count_if(is_held & F.expr(_differs(table)))
+        )
+        n_rows, n_new, n_changed = counts.collect()[0]
+        return n_rows, n_new, n_changed
 
-    def _absent(self, rows: DataFrame, table: Table, condition: str) -> bool:
+    def _n_absent(self, rows: DataFrame, table: Table, condition: str) -> int:
         held = self.spark.table(self.identifier(table)).alias("t").where(condition)
-        return not held.join(rows.select(*table.key), list(table.key), "left_anti").isEmpty()
+        return held.join(rows.select(*table.key), list(table.key), "left_anti").count()
 
-    def _merge(self, rows: DataFrame, table: Table, delete_absent: str | None) -> None:
-        keys = " AND ".join(f"t.`{k}` = s.`{k}`" for k in table.key)
-        differs = " OR ".join(f"NOT (t.`{c}` <=> s.`{c}`)" for c in table.column_names)
-        merge = self._delta(table).alias("t").merge(rows.alias("s"), keys)
-        merge = merge.whenMatchedUpdateAll(condition=differs).whenNotMatchedInsertAll()
+    def _merge(
+        self, rows: DataFrame, table: Table, n_changed: int, delete_absent: str | None
+    ) -> None:
+        merge = self._delta(table).alias("t").merge(rows.alias("s"), _same_key(table))
+        merge = merge.whenNotMatchedInsertAll()
+        if n_changed:  # else Delta takes its faster way for inserts alone
+            merge = merge.whenMatchedUpdateAll(condition=_differs(table))
         if delete_absent:
             merge = merge.whenNotMatchedBySourceDelete(condition=delete_absent)
         merge.execute()
@@ -218,6 +225,14 @@ class Lake:
         if self.schema:
             return DeltaTable.forName(self.spark, self.identifier(table))
         return DeltaTable.forPath(self.spark, f"{self.uri.rstrip('/')}/{table.name}")
+
+
+def _same_key(table: Table) -> str:
+    return " AND ".join(f"t.`{k}` = s.`{k}`" for k in table.key)
+
+
+def _differs(table: Table) -> str:
+    return " OR ".join(f"NOT (t.`{c}` <=> s.`{c}`)" for c in table.column_names)
 
 
 def check_columns(table: Table, found: dict[str, str]) -> None:

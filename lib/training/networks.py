@@ -98,12 +98,39 @@ def _imagenet(weights: str) -> dict:
         ) from error
 
 
+class PitchCircle(nn.Conv2d):
+    """A 12 x 1 convolution around the pitch circle, by the discrete Fourier transform.
+
+    The same numbers as a plain convolution of the input repeated once around, in a sixth of its
+    multiplications: on the circle, a convolution is a product of matrices at each of 7 frequencies.
+    """
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__(n_in, n_out, (12, 1), bias=False)
+        angle = torch.arange(7)[:, None] * torch.arange(12)[None] * (2 * torch.pi / 12)
+        cos, sin = torch.cos(angle), torch.sin(angle)
+        twice = torch.tensor([1.0, 2, 2, 2, 2, 2, 1])[:, None]  # 0 and 6 have no twin
+        to, back = torch.stack([cos, -sin], 1), torch.stack([twice * cos, -twice * sin], 1) / 12
+        self.register_buffer("to_frequency", to, persistent=False)  # (7, re and im, 12)
+        self.register_buffer("to_pitch", back, persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (B, n_in, 12, T) to (B, n_out, 12, T)."""
+        b, c, _, t = x.shape
+        of_x = torch.einsum("bcpt,frp->frcbt", x, self.to_frequency).reshape(7, 2 * c, b * t)
+        re, im = torch.einsum("ocp,frp->rfoc", self.weight[..., 0], self.to_frequency)
+        # Networks correlate: the conjugate of the weights' transform, as a real matrix.
+        matrix = torch.cat([torch.cat([re, im], 2), torch.cat([-im, re], 2)], 1)
+        of_y = torch.bmm(matrix, of_x).reshape(7, 2, -1, b, t)
+        return torch.einsum("frobt,frp->bopt", of_y, self.to_pitch)
+
+
 class PitchConv(nn.Module):
     """A block that rolls with its input: 12 x 1 around the pitch circle, then 1 x k along time."""
 
     def __init__(self, n_in: int, n_out: int, *, stride: int, k: int = 5) -> None:
         super().__init__()
-        self.pitch = nn.Conv2d(n_in, n_out, (12, 1), bias=False)
+        self.pitch = PitchCircle(n_in, n_out)
         self.time = nn.Conv2d(
             n_out, n_out, (1, k), stride=(1, stride), padding=(0, k // 2), bias=False
         )
@@ -111,8 +138,7 @@ class PitchConv(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (B, n_in, 12, T) to (B, n_out, 12, T / stride)."""
-        around = torch.cat([x, x[:, :, :11]], dim=2)
-        y = F.relu(self.norms[0](self.pitch(around)))
+        y = F.relu(self.norms[0](self.pitch(x)))
         return F.relu(self.norms[1](self.time(y)))
 
 

@@ -87,6 +87,14 @@ def test_covernet_embeds_a_transposed_recording_the_same(shift, seed):
     assert float(near) < 5e-3
 
 
+def test_pitch_circle_is_a_plain_convolution_of_the_input_repeated_around():
+    torch.manual_seed(0)
+    circle, x = networks.PitchCircle(3, 5), torch.rand(2, 3, 12, 7)
+    around = torch.cat([x, x[:, :, :11]], dim=2)
+    plain = torch.nn.functional.conv2d(around, circle.weight)
+    torch.testing.assert_close(circle(x), plain, atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", networks.NETWORKS)
 def test_embeddings_have_unit_norm_and_the_networks_shape(name):
     torch.manual_seed(0)
