@@ -111,7 +111,8 @@ def _replace() -> None:
 def _serve(pipe: Any, parents: Any) -> None:
     parents.close()  # or the end of the parent would never be seen
     faulthandler.disable()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to handle: it ends this process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # for the parent to handle: it ends this process
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # codecs talk; what matters is in the outcome
     while True:
         try:
