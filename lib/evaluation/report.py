@@ -88,7 +88,8 @@ def write(report: Report, path: Path) -> Path:
 
 def _svg(figure: Figure) -> str:
     out = io.StringIO()
-    figure.savefig(out, format="svg", bbox_inches="tight", metadata={"Date": None})
+    none = dict.fromkeys(("Date", "Type", "Format", "Creator"))  # nor addresses: the page is whole
+    figure.savefig(out, format="svg", bbox_inches="tight", metadata=none)
     text = out.getvalue()
     return text[text.index("<svg") :]
 
