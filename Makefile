@@ -30,6 +30,7 @@ style:               ## let ruff mend and format
 
 bench: setup         ## speed and memory, side by side with rivals
 	@$(PYTHON) -m benchmarks.run
+	@$(PYTHON) -m benchmarks.audio
 
 snapshots:           ## record every job's --help and docs/tables.md
 	@PYTHONPATH=. $(PYTHON) -m tests.snapshots

@@ -15,7 +15,12 @@ from pathlib import Path
 from lib.evaluation.session import evaluate_set, evaluation_set
 from lib.io.job import Job, Summary, job_parser
 from lib.io.lake import Lake
+from lib.retrieval import registry
 from schemas.evaluations import EVALUATIONS
+from schemas.models import MODELS
+from schemas.recordings import RECORDINGS
+from schemas.spectrograms import SPECTROGRAMS
+from schemas.table import Table
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -44,12 +49,18 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     return evaluated.summary
 
 
+def reads(args: argparse.Namespace) -> tuple[Table, ...]:
+    """Return the tables that these arguments ask for."""
+    data = () if args.manifest else (RECORDINGS, SPECTROGRAMS)
+    return data if registry.is_outside_lake(args.model) else (*data, MODELS)
+
+
 def report_state(args: argparse.Namespace) -> dict[str, str]:
     """Tell whether the report is there, so that a pipeline makes it again when it is not."""
     return {"report": "there" if args.report and Path(args.report).is_file() else "none"}
 
 
-JOB = Job("evaluate_covers", parse_args, run, (), (EVALUATIONS,), report_state)
+JOB = Job("evaluate_covers", parse_args, run, reads, (EVALUATIONS,), report_state)
 
 if __name__ == "__main__":
     JOB.main()

@@ -2,8 +2,10 @@
 
 *Conventions.* Layouts: ``manifest`` (columns path, and any of recording_id, work_id, track_id,
 title, artist, split, spec), ``flat`` (every file on its own), ``folders`` (the folder is the
-work), ``covers80`` (``Song_Title/artist+Album+NN-Song.mp3``). Ids without a manifest come from
-the data set's name and the path inside the root, so that they survive a move.
+work), ``covers80`` (``Song_Title/artist+Album+NN-Song.mp3``, as on Kaggle; what its list1.list
+and list2.list name and is not there is set aside as missing). Ids without a manifest come from
+the data set's name and the path inside the root, so that they survive a move. Links that lead out
+of a folder tree are set aside: a tree names its own files.
 
 References
 ----------
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pyarrow import fs
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
@@ -32,7 +35,9 @@ from schemas.recordings import RECORDINGS
 LAYOUTS = ("flat", "folders", "covers80")
 EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3", ".m4a", ".aac", ".opus", ".aif", ".aiff")
 _OPTIONAL = ("recording_id", "work_id", "track_id", "title", "artist", "split", "spec")
-_LISTED = T.StructType([T.StructField(n, T.StringType()) for n in (*_OPTIONAL, "data_set", "uri")])
+_LISTED = T.StructType(
+    [T.StructField(n, T.StringType()) for n in (*_OPTIONAL, "data_set", "uri", "root")]
+)
 _OUTCOME = T.StructType(
     [T.StructField(f.name, f.dataType, True) for f in RECORDINGS.struct_type()]
     + [T.StructField(n, T.StringType(), True) for n in ("reason", "detail")]
@@ -52,6 +57,7 @@ class Listed:
     artist: str | None = None
     split: str | None = None
     spec: str | None = None
+    root: str | None = None  # the folder that the file must lie in
 
 
 def from_manifest(manifest: str, audio_root: str | None, data_set: str) -> list[Listed]:
@@ -97,29 +103,46 @@ def from_folder(root: str, data_set: str, layout: str) -> list[Listed]:
     Raises
     ------
     InputError
-        If the folder is missing or holds no audio file.
+        If the folder is missing, holds no audio file, or is not local.
     """
-    base = Path(files.local_copy(root))
+    system, path = files.filesystem(root)
+    if not isinstance(system, fs.LocalFileSystem):
+        raise InputError(
+            f"audio root must be a local or mounted folder, got {root!r}; list its files in a "
+            "--manifest"
+        )
+    base = Path(path)
     if not base.is_dir():
         raise InputError(
             f"audio root must be a folder, got none there: {root!r}; check --audio-root"
         )
-    found = sorted(p for p in base.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
+    found = {p for p in base.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file()}
+    if layout == "covers80":
+        found |= _of_lists(base)
     if not found:
         raise InputError(
             f"audio root must hold audio files ({' '.join(EXTENSIONS)}), got none in {root!r}"
         )
-    return [_described(p, p.relative_to(base), data_set, layout) for p in found]
+    return [_described(base, p.relative_to(base), data_set, layout) for p in sorted(found)]
 
 
-def _described(path: Path, inside: Path, data_set: str, layout: str) -> Listed:
+def _of_lists(base: Path) -> set[Path]:
+    """Return the files that covers80's lists name, a line each, without their extension."""
+    lists = [p for name in ("list1.list", "list2.list") for p in base.rglob(name)]
+    lines = [(p.parent, line.strip()) for p in lists for line in p.read_text().splitlines()]
+    return {folder / f"{line}.mp3" for folder, line in lines if line}
+
+
+def _described(base: Path, inside: Path, data_set: str, layout: str) -> Listed:
     work = inside.parent.name if layout != "flat" and inside.parent.name else None
     artist = None
     if layout == "covers80" and "+" in inside.stem:
         artist = inside.stem.split("+")[0].replace("_", " ").strip()
     title = work.replace("_", " ") if work else inside.stem
     identity = recording_id_of(data_set, str(inside))
-    return Listed(str(path), data_set, identity, work, title=title, artist=artist)
+    return Listed(
+        str(base / inside), data_set, identity, work, title=title, artist=artist, root=str(base)
+    )
 
 
 def recording_id_of(data_set: str, inside: str) -> str:
@@ -153,19 +176,27 @@ def _row(row: dict, split: str, seed: int, limits: sandbox.Limits) -> dict:
     work = row["work_id"] or row["recording_id"]
     by_work = row["split"] or split_of(work, seed)
     row["split"] = by_work if split == "by-work" else split
+    root = row.pop("root")
     try:
-        path = files.local_copy(row["uri"])
-        if not os.path.exists(path):
-            raise sandbox.Refused("missing", "no file there")
-        if not os.path.getsize(path):
-            raise sandbox.Refused("empty_file", "0 bytes")
-        info = sandbox.call(decode.probe, path, limits=limits)
-        about = {"sha256": files.sha256_of(path), "n_bytes": os.path.getsize(path)}
+        with files.local(row["uri"]) as path:
+            about = _about(path, root, limits)
     except sandbox.Refused as error:
         return row | {"reason": error.reason, "detail": error.detail}
     except OSError as error:
         return row | {"reason": "unreadable", "detail": str(error)}
-    return row | about | asdict(info) | {"state": "present"}
+    return row | about | {"state": "present"}
+
+
+def _about(path: str, root: str | None, limits: sandbox.Limits) -> dict:
+    if root and not Path(path).resolve().is_relative_to(Path(root).resolve()):
+        raise sandbox.Refused("outside_root", f"a link to {os.path.realpath(path)}")
+    if not os.path.exists(path):
+        raise sandbox.Refused("missing", "no file there")
+    n_bytes = os.path.getsize(path)
+    if not n_bytes:
+        raise sandbox.Refused("empty_file", "0 bytes")
+    info = sandbox.call(decode.probe, path, limits=limits)
+    return asdict(info) | {"sha256": files.sha256_of(path), "n_bytes": n_bytes}
 
 
 def good(outcomes: DataFrame) -> DataFrame:
@@ -196,7 +227,7 @@ def fingerprint(listed: list[Listed]) -> str:
     """Return a hash of names, sizes and times of the files: changes when any of them does."""
     digest = hashlib.sha256()
     for item in listed:
-        path = files.local_copy(item.uri)
-        state = os.stat(path) if os.path.exists(path) else None
-        digest.update(f"{item}{state and (state.st_size, state.st_mtime_ns)}".encode())
+        system, path = files.filesystem(item.uri)
+        state = system.get_file_info(path)
+        digest.update(f"{item}{state.size}{state.mtime_ns}".encode())
     return digest.hexdigest()

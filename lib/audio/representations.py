@@ -123,13 +123,22 @@ def _mel(p: Parameters) -> torchaudio.transforms.MelSpectrogram:
 
 
 def _log_mel(blocks: Iterable[np.ndarray], p: Parameters) -> np.ndarray:
-    power = torch.cat([_mel(p)(sound) for sound in _frames(blocks, p)], dim=1)
-    decibels = 10 * torch.log10(power.clamp(min=1e-10))
-    return (decibels - decibels.max()).clamp(min=-80.0).numpy()
+    x = torch.cat([_mel(p)(sound) for sound in _frames(blocks, p)], dim=1)
+    x.clamp_(min=1e-10).log10_().mul_(10)  # in place: hours of sound are large
+    return x.sub_(x.max()).clamp_(min=-80.0).numpy()
+
+
+@dataclass(frozen=True)
+class _Register:
+    """One of the three ranges of pitch: its window, and the weights of its bins on a band."""
+
+    window: torch.Tensor  # (win_length,)
+    band: slice  # of the spectrum's n_fft // 2 + 1 frequencies
+    weights: torch.Tensor  # (semitones * 5, frequencies of the band)
 
 
 @lru_cache(maxsize=4)
-def _bank(p: Parameters) -> tuple[tuple[torchaudio.transforms.Spectrogram, torch.Tensor], ...]:
+def _bank(p: Parameters) -> tuple[_Register, ...]:
     """Three windows, long for the bass and short for the treble, each with its bins' weights."""
     frequencies = np.fft.rfftfreq(p.n_fft, 1 / p.sample_rate)
     pitch = 69 + 12 * np.log2(np.maximum(frequencies, 1.0) / 440)
@@ -141,19 +150,25 @@ def _bank(p: Parameters) -> tuple[tuple[torchaudio.transforms.Spectrogram, torch
         weights = np.exp(-0.5 * ((pitch[None] - centres[:, None]) / width[:, None]) ** 2)
         weights[:, frequencies < 20] = 0
         weights /= weights.sum(axis=1, keepdims=True) + 1e-9
-        spectrogram = torchaudio.transforms.Spectrogram(
-            n_fft=p.n_fft, win_length=window, hop_length=p.hop, power=1.0, center=False
-        )
-        bank.append((spectrogram, torch.from_numpy(weights.astype(np.float32))))
+        felt = np.flatnonzero(weights.max(axis=0) > 1e-7)  # the rest is below what float32 adds
+        band = slice(int(felt[0]), int(felt[-1]) + 1)
+        held = torch.from_numpy(weights[:, band].astype(np.float32))
+        bank.append(_Register(torch.hann_window(window), band, held))
     return tuple(bank)
 
 
 def _spectra(blocks: Iterable[np.ndarray], p: Parameters) -> Iterable[np.ndarray]:
     """Yield (84 * 5, n) magnitudes, five bins a semitone."""
     for sound in _frames(blocks, p):
-        yield np.concatenate(
-            [(weights @ spectrogram(sound)).numpy() for spectrogram, weights in _bank(p)]
-        )
+        yield np.concatenate([_magnitudes(sound, register, p) for register in _bank(p)])
+
+
+def _magnitudes(sound: torch.Tensor, register: _Register, p: Parameters) -> np.ndarray:
+    spectrum = torchaudio.functional.spectrogram(
+        sound, pad=0, window=register.window, n_fft=p.n_fft, hop_length=p.hop,
+        win_length=len(register.window), power=None, normalized=False, center=False,
+    )  # fmt: skip
+    return (register.weights @ spectrum[register.band].abs()).numpy()
 
 
 def tuning_of(magnitudes: np.ndarray) -> float:

@@ -33,10 +33,31 @@ class Limits:
     wall_s: float = 600.0
 
 
+REASONS = {
+    "missing": "no file is there",
+    "empty_file": "the file has no byte",
+    "unreadable": "the system does not let it be read",
+    "outside_root": "a link that leads out of the folder tree",
+    "changed": "other content than when it was listed",
+    "not_audio": "no format that is known",
+    "needs_ffmpeg": "a format that FFmpeg reads, and there is no FFmpeg",
+    "bad_sample_rate": "fewer than 1,000 or more than 768,000 samples a second",
+    "too_many_channels": "more than 64, or none",
+    "too_long": "more than 12 hours",
+    "no_sound": "a header, but no frame that can be decoded",
+    "undecodable": "the decoder raised an error",
+    "crashed": "the decoder's process died",
+    "timed_out": "the limit on wall time",
+    "out_of_memory": "the limit on memory",
+}
+
+
 class Refused(Exception):
-    """The call failed; `reason` is a code for `quarantine`, the message says more."""
+    """The call failed; `reason` is one of `REASONS`, the message says more."""
 
     def __init__(self, reason: str, detail: str) -> None:
+        if reason not in REASONS:
+            raise KeyError(f"reason must be one of {list(REASONS)}, got {reason!r}")
         super().__init__(detail)
         self.reason, self.detail = reason, detail
 

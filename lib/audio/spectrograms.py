@@ -46,47 +46,50 @@ def segments(tensor: np.ndarray, p: Parameters) -> Iterator[tuple[float, np.ndar
             yield p.start_s + first / p.frames_per_second, piece
 
 
+def packed(path: str, p: Parameters) -> list[dict]:
+    """Decode one file to the columns of `spectrograms` that tell its segments, packed."""
+    rows = []
+    for number, (start_s, piece) in enumerate(segments(tensor_of(path, p), p)):
+        data, scale, offset = tensors.pack(piece)
+        rows.append(
+            {
+                "segment": number,
+                "start_s": start_s,
+                "duration_s": piece.shape[1] / p.frames_per_second,
+                "shape": list(piece.shape),
+                "scale": scale,
+                "offset": offset,
+                "tensor": data,
+            }
+        )
+    return rows
+
+
 def rows_of(
     recording_id: str, uri: str, sha256: str, p: Parameters, limits: sandbox.Limits
 ) -> list[dict]:
     """Return the spectrogram rows of one file, or one row with the reason why there is none."""
+    about: dict = {"recording_id": recording_id, "uri": uri}
     try:
-        path = files.local_copy(uri)
-        if not Path(path).exists():
-            raise sandbox.Refused("missing", "the file is gone")
-        tensor = sandbox.call(tensor_of, path, p, limits=limits)
+        with files.local(uri) as path:
+            if not Path(path).exists():
+                raise sandbox.Refused("missing", "the file is gone")
+            if files.sha256_of(path) != sha256:
+                raise sandbox.Refused("changed", "not the content that ingest_recordings saw")
+            pieces = sandbox.call(packed, path, p, limits=limits)
     except sandbox.Refused as error:
-        return [
-            {
-                "recording_id": recording_id,
-                "uri": uri,
-                "reason": error.reason,
-                "detail": error.detail,
-            }
-        ]
-    rows = []
-    for number, (start_s, piece) in enumerate(segments(tensor, p)):
-        data, scale, offset = tensors.pack(piece)
-        rows.append(
-            {
-                "recording_id": recording_id,
-                "representation": p.representation,
-                "parameters_id": parameters_id(p),
-                "segment": number,
-                "parameters": json.dumps(p.to_dict(), sort_keys=True),
-                "sha256": sha256,
-                "start_s": start_s,
-                "duration_s": piece.shape[1] / p.frames_per_second,
-                "frames_per_second": p.frames_per_second,
-                "shape": list(piece.shape),
-                "dtype": "uint8",
-                "scale": scale,
-                "offset": offset,
-                "tensor": data,
-                "uri": uri,
-            }
-        )
-    return rows
+        return [about | {"reason": error.reason, "detail": error.detail}]
+    except OSError as error:
+        return [about | {"reason": "unreadable", "detail": str(error)}]
+    about |= {
+        "representation": p.representation,
+        "parameters_id": parameters_id(p),
+        "parameters": json.dumps(p.to_dict(), sort_keys=True),
+        "sha256": sha256,
+        "frames_per_second": p.frames_per_second,
+        "dtype": "uint8",
+    }
+    return [about | piece for piece in pieces]
 
 
 def decode_recordings(recordings: DataFrame, p: Parameters, limits: sandbox.Limits) -> DataFrame:
@@ -121,6 +124,7 @@ def bad(outcomes: DataFrame, job: str) -> DataFrame:
             F.lit(job).alias("job"),
         )
         .select(*QUARANTINE.column_names)
+        .dropDuplicates(["quarantine_id"])  # a file may be a recording of several data sets
     )
 
 

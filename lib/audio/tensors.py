@@ -23,7 +23,9 @@ def pack(tensor: np.ndarray) -> tuple[bytes, float, float]:
     """
     low, high = float(tensor.min()), float(tensor.max())
     scale = float(np.float32((high - low) / 255 or 1.0))
-    stored = np.clip(np.round((tensor - low) / scale), 0, 255).astype(np.uint8)
+    stored = np.empty(tensor.shape, np.uint8)
+    for row, out in zip(tensor, stored, strict=True):  # one at a time: hours of sound are large
+        out[...] = np.clip(np.round((row - low) / scale), 0, 255)
     return zlib.compress(stored.tobytes(), 6), scale, low
 
 

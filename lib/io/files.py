@@ -10,6 +10,8 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pyarrow import fs
@@ -56,6 +58,23 @@ def put(local: str | Path, uri: str) -> str:
         shutil.copyfileobj(source, target, _CHUNK)
     system.move(part, path)
     return sha256_of(local)
+
+
+@contextmanager
+def local(uri: str) -> Iterator[str]:
+    """Give a local path with the content of ``uri``; a copy is removed at the end.
+
+    Raises
+    ------
+    OSError
+        If a file that is not local cannot be read.
+    """
+    path = local_copy(uri)
+    try:
+        yield path
+    finally:
+        if path != filesystem(uri)[1]:
+            os.unlink(path)
 
 
 def local_copy(uri: str) -> str:

@@ -79,7 +79,7 @@ class Job:
     name: str
     parse_args: Callable[[list[str] | None], argparse.Namespace]
     run: Callable[[Lake, argparse.Namespace], Summary]
-    reads: tuple[Table, ...] = ()
+    reads: tuple[Table, ...] | Callable[[argparse.Namespace], tuple[Table, ...]] = ()
     writes: tuple[Table, ...] = ()
     files: Callable[[argparse.Namespace], dict[str, str]] = lambda args: {}
 
@@ -96,7 +96,7 @@ class Job:
         """Run with parsed arguments, print the summary, record the run; return the exit code."""
         lake = Lake(spark, args.lake.rstrip("/"), args.files, self.name)
         if args.dry_run:
-            show(f"{self.name} (dry run: nothing is written)", self.plan(lake))
+            show(f"{self.name} (dry run: nothing is written)", self.plan(lake, args))
             return DONE
         started = time.monotonic()
         summary = dict(self.run(lake, args))
@@ -116,14 +116,15 @@ class Job:
             return QUARANTINED
         return DONE
 
-    def plan(self, lake: Lake) -> Summary:
+    def plan(self, lake: Lake, args: argparse.Namespace) -> Summary:
         """Tell which tables would be read and written, with the rows they hold now."""
-        missing = [t.name for t in self.reads if not lake.exists(t)]
+        tables = self.reads(args) if callable(self.reads) else self.reads
+        missing = [t.name for t in tables if not lake.exists(t)]
         if missing:
             raise InputError(
                 f"tables read by {self.name} must exist, got none for {missing} in {lake.uri!r}"
             )
-        reads = {f"reads {t.name}": f"{lake.count(t):,} rows" for t in self.reads}
+        reads = {f"reads {t.name}": f"{lake.count(t):,} rows" for t in tables}
         return reads | {f"writes {t.name}": f"{lake.count(t):,} rows now" for t in self.writes}
 
 

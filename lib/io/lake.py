@@ -12,15 +12,26 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from delta import exceptions as delta_errors
 from delta.tables import DeltaTable
 from deltalake import DeltaTable as ArrowDeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random
 
 from lib.io.errors import InputError, SchemaMismatch
 from schemas.table import Table
 
+_CONFLICTS = tuple(
+    getattr(delta_errors, name) for name in delta_errors.__all__ if name.endswith("Exception")
+)
+_again_on_conflict = Retrying(  # every one of them ends with nothing written
+    retry=retry_if_exception_type(_CONFLICTS),
+    stop=stop_after_attempt(8),
+    wait=wait_random(0.1, 2.0),
+    reraise=True,
+)
 _UPKEEP = ("OPTIMIZE", "REORG", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES")
 
 
@@ -131,37 +142,57 @@ class Lake:
         """Merge ``rows`` into the table by its key; return how many rows were given.
 
         New keys are inserted, changed rows updated, equal rows left alone, so that a second run
-        writes nothing. ``delete_absent``: a condition on the table (as ``t``); rows that meet
-        it and are not in ``rows`` are deleted.
+        writes nothing; where another job wrote meanwhile, it compares and merges anew.
+        ``delete_absent``: a condition on the table (as ``t``); rows that meet it and are not in
+        ``rows`` are deleted.
+
+        Raises
+        ------
+        SchemaMismatch
+            If the columns are not the table's, or two rows have the same key.
         """
-        is_new = self.ensure(table)
         check_columns(table, dict(rows.dtypes))
         rows = rows.select(*table.column_names).persist(StorageLevel.MEMORY_AND_DISK)
         try:
-            n_rows, n_new, n_changed = self._compared(rows, table, is_new)
-            n_absent = 0
-            if delete_absent and not is_new:
-                n_absent = self._n_absent(rows, table, delete_absent)
-            if n_new or n_changed or n_absent:
-                self._merge(rows, table, n_changed, delete_absent if n_absent else None)
-                self.outputs[table.name] = self.version(table)
+            return _again_on_conflict(self._upsert, rows, table, delete_absent)
         finally:
             rows.unpersist()
+
+    def _upsert(self, rows: DataFrame, table: Table, delete_absent: str | None) -> int:
+        is_new = self.ensure(table)
+        n_rows, n_new, n_changed = self._compared(rows, table, is_new)
+        n_absent = 0
+        if delete_absent and not is_new:
+            n_absent = self._n_absent(rows, table, delete_absent)
+        if n_new or n_changed or n_absent:
+            self._merge(rows, table, n_changed, delete_absent if n_absent else None)
+            self.outputs[table.name] = self.version(table)
         self.n_rows += n_new + n_changed
         return n_rows
 
     def _compared(self, rows: DataFrame, table: Table, is_new: bool) -> tuple[int, int, int]:
         """Return how many rows there are, how many have new keys, how many have changed."""
-        if is_new:
-            n_rows = rows.count()
-            return n_rows, n_rows, 0
-        held = self.spark.table(self.identifier(table)).alias("t")
-        pairs = rows.alias("s").join(held, F.expr(_same_key(table)), "left")
-        is_held = F.col(f"t.`{table.key[0]}`").isNotNull()  # keys are NOT NULL
-        counts = pairs.agg(
-            F.count("*"), F.count_if(~is_held), F.count_if(is_held & F.expr(_differs(table)))
+        pairs = rows.alias("s")
+        is_held = is_changed = F.lit(False)
+        if not is_new:
+            held = self.spark.table(self.identifier(table)).alias("t")
+            pairs = pairs.join(held, F.expr(_same_key(table)), "left")
+            is_held = F.col(f"t.`{table.key[0]}`").isNotNull()  # keys are NOT NULL
+            is_changed = is_held & F.expr(_differs(table))
+        by_key = pairs.groupBy(*(F.col(f"s.`{k}`").alias(k) for k in table.key)).agg(
+            F.count("*").alias("n"),
+            F.count_if(~is_held).alias("new"),
+            F.count_if(is_changed).alias("changed"),
         )
-        n_rows, n_new, n_changed = counts.collect()[0]
+        key = F.max_by(F.struct(*table.key), "n")
+        most, of, *counts = by_key.agg(
+            F.max("n"), key, F.sum("n"), F.sum("new"), F.sum("changed")
+        ).collect()[0]
+        if (most or 0) > 1:
+            raise SchemaMismatch(
+                f"rows for table {table.name} must differ in {table.key}, got {most} of {tuple(of)}"
+            )
+        n_rows, n_new, n_changed = (n or 0 for n in counts)
         return n_rows, n_new, n_changed
 
     def _n_absent(self, rows: DataFrame, table: Table, condition: str) -> int:
@@ -253,8 +284,3 @@ def check_columns(table: Table, found: dict[str, str]) -> None:
         raise SchemaMismatch(
             f"rows for table {table.name} must match schemas/{table.name}.py, got {wrong}"
         )
-
-
-def literal_rows(frame: DataFrame, **constants: object) -> DataFrame:
-    """Add the same value to every row, one column a keyword."""
-    return frame.withColumns({name: F.lit(value) for name, value in constants.items()})

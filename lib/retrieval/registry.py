@@ -38,6 +38,11 @@ def untrained(like: str = "covernet", seed: int = 0) -> Network:
     return Network(f"untrained-{like}", None, config)
 
 
+def is_outside_lake(name: str) -> bool:
+    """Tell whether ``--model`` names a network that needs no table."""
+    return name in {"untrained", "shipped"} or name.endswith(".safetensors")
+
+
 def resolve(lake: Lake, name: str) -> Network:
     """Return the network that ``--model`` names: untrained, shipped, latest, a file, or an id.
 

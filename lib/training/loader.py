@@ -249,7 +249,7 @@ def load_batch(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return (3, B, n_bins, T) tensors and (B, 2) labels.
 
-    Crops, and with ``vary`` the variations of chroma, are drawn by (seed, epoch, triplet).
+    Crops, and with ``vary`` augmentations of all three, are drawn by (seed, epoch, triplet).
     """
     n_frames = max(1, round(config.crop_s * store.frames_per_second))
     made = np.empty((3, len(indices), int(store.shapes[0][0]), n_frames), np.float32)
@@ -261,7 +261,9 @@ def load_batch(
                 spec = triplets.augmentations[index]
                 tensor = augment.apply(tensor, config.representation, spec)
             if vary:  # half as long again, for what a faster tempo takes away
-                tensor = augment.vary(crop(tensor, round(1.5 * n_frames), rng), rng)
+                spec = augment.draw(rng)
+                tensor = crop(tensor, round(1.5 * n_frames), rng)
+                tensor = augment.apply(tensor, config.representation, spec)
             made[role, b] = crop(tensor, n_frames, rng)
     return torch.from_numpy(made), torch.from_numpy(triplets.labels[indices])
 

@@ -203,14 +203,16 @@ def _pick(n: Column, seed: int, purpose: str) -> Column:
 
 
 def _augmentation(seed: int) -> Column:
-    """Draw a spec for `lib.audio.augment`, as JSON."""
-    u = [_uniform(seed, f"augment{i}") for i in range(6)]
-    coin = lambda x, value, neutral: F.when(x < 0.5, value).otherwise(F.lit(neutral))  # noqa: E731
+    """Draw a spec for `lib.audio.augment`, as JSON; each effect is there in half of the draws."""
+    number = lambda purpose: _uniform(seed, f"augment {purpose}")  # noqa: E731
+    drawn = {
+        "pitch_shift": F.floor(number("key") * 9).cast("int") - 4,
+        "time_stretch": F.round(0.8 + number("tempo") * 0.45, 4),
+        "timbre": F.round(number("timbre") * 0.5, 4),
+        "eq": F.array(*(F.round(number(f"eq {i}") * 18 - 9, 2) for i in range(3))),
+        "noise": F.round(0.02 + number("noise") * 0.1, 4),
+    }
+    coins = [F.when(number(f"whether {n}") < 0.5, v).alias(n) for n, v in drawn.items()]
     return F.to_json(
-        F.struct(
-            coin(u[0], F.floor(u[3] * 9).cast("int") - 4, 0).alias("pitch_shift"),
-            coin(u[1], F.round(0.8 + u[4] * 0.45, 4), 1.0).alias("time_stretch"),
-            coin(u[2], F.round(0.02 + u[5] * 0.1, 4), 0.0).alias("noise"),
-            F.floor(u[3] * u[4] * (1 << 31)).cast("int").alias("seed"),
-        )
+        F.struct(*coins, F.floor(number("seed") * (1 << 31)).cast("int").alias("seed"))
     )

@@ -1,10 +1,8 @@
-import json
-
 import numpy as np
 import pytest
 import soundfile as sf
 
-from lib.audio import attributes, augment, decode, representations, sandbox, spectrograms, tensors
+from lib.audio import attributes, decode, representations, sandbox, spectrograms, tensors
 from lib.audio.representations import compute, fold, parameters, roll_key
 
 
@@ -174,26 +172,6 @@ def test_memory_limit_of_the_sandbox_holds():
         sandbox.call(_allocate, limits=sandbox.Limits(memory_bytes=512 << 20))
 
 
-def test_augmenting_by_nothing_changes_nothing():
-    x = np.random.default_rng(0).random((36, 40)).astype(np.float32)
-    spec = json.dumps({"pitch_shift": 0, "time_stretch": 1.0, "noise": 0.0, "seed": 1})
-    np.testing.assert_array_equal(augment.apply(x, "chroma", spec), x)
-    assert augment.apply(x, "chroma", None) is x
-
-
-def test_augmented_tensor_can_be_made_again_bit_for_bit():
-    x = np.random.default_rng(0).random((128, 90)).astype(np.float32)
-    spec = json.dumps({"pitch_shift": 2, "time_stretch": 1.1, "noise": 0.05, "seed": 7})
-    made = augment.apply(x, "log_mel", spec)
-    assert made.shape == (128, 99)
-    np.testing.assert_array_equal(made, augment.apply(x, "log_mel", spec))
-
-
-def test_unknown_augmentation_is_refused():
-    with pytest.raises(ValueError, match="augmentation must have keys of"):
-        augment.apply(np.zeros((36, 4)), "chroma", '{"reverse": 1}')
-
-
 @pytest.mark.parametrize("shift", range(12))
 def test_key_profile_rolled_is_heard_in_the_rolled_key(shift):
     assert attributes.key_of(np.roll(attributes._MAJOR, shift)) == (shift, 1)
@@ -208,18 +186,3 @@ def test_pulses_are_heard_at_their_tempo(bpm):
     tempo, pulse = attributes.tempo_of(onset, rate)
     assert tempo == pytest.approx(bpm, rel=0.04)
     assert pulse > 0.2
-
-
-def test_varied_chroma_differs_each_time_and_keeps_unit_frames():
-    x = np.random.default_rng(0).random((36, 80)).astype(np.float32)
-    rng = np.random.default_rng(1)
-    one, other = augment.vary(x, rng), augment.vary(x, rng)
-    assert one.shape != other.shape or not np.allclose(one, other)
-    norms = np.linalg.norm(one, axis=0)
-    assert np.all((np.abs(norms - 1) < 1e-4) | (norms == 0))
-
-
-def test_variation_is_drawn_by_the_generator_alone():
-    x = np.random.default_rng(0).random((36, 80)).astype(np.float32)
-    one, other = (augment.vary(x, np.random.default_rng(5)) for _ in range(2))
-    np.testing.assert_array_equal(one, other)

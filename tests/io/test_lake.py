@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from pyspark.sql import functions as F
 
@@ -66,6 +68,27 @@ def test_upsert_names_the_column_of_wrong_type(lake):
     wrong = frame.withColumn("reason", F.lit(1))
     with pytest.raises(SchemaMismatch, match="'reason': 'int, not string'"):
         lake.upsert(wrong, QUARANTINE)
+
+
+@pytest.mark.parametrize("held", [(), ("a",), ("b",)])
+def test_two_rows_of_one_key_are_refused_and_nothing_is_written(lake, held):
+    lake.upsert_rows(rows(*held), QUARANTINE)
+    with pytest.raises(SchemaMismatch, match=r"must differ in .*'quarantine_id'.*got 2 of .*'a'"):
+        lake.upsert_rows(rows("a", "c", "a"), QUARANTINE)
+    assert lake.count(QUARANTINE) == len(held)
+
+
+def test_two_writers_at_once_lose_and_double_nothing(lake):
+    def write(n):
+        mine = Lake(lake.spark, lake.uri)
+        for i in range(3):
+            mine.upsert_rows(rows(f"of both {i}", f"of {n} alone {i}"), QUARANTINE)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, range(2)))
+    found = sorted(r[0] for r in lake.read(QUARANTINE).select("quarantine_id").collect())
+    whose = ("of 0 alone", "of 1 alone", "of both")
+    assert found == [f"{who} {i}" for who in whose for i in range(3)]
 
 
 def test_delete_absent_deletes_only_under_its_condition(lake):

@@ -1,0 +1,75 @@
+"""Pictures of docs/: one song, its representations, its augmentations.
+
+python -m benchmarks.pictures
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from lib.audio import augment
+from lib.audio.render import render
+from lib.audio.representations import compute, parameters
+from lib.audio.songs import compose
+from lib.audio.versions import arrange, sample_spec
+
+OUT = Path(__file__).resolve().parent.parent / "docs" / "pictures"
+SECONDS = 20
+SPECS = (
+    {"pitch_shift": 5}, {"time_stretch": 1.4}, {"crop": [0.25, 0.5]}, {"timbre": 1.0},
+    {"eq": [-40, 0, 6]}, {"reverb": 3.0}, {"noise": 0.6, "seed": 1}, {"mask": [0.4, 0.2]},
+)  # fmt: skip
+
+
+def sound(rate: int) -> np.ndarray:
+    """Return some seconds of one version of one composed song."""
+    song = compose(3, 0)
+    spec = sample_spec(song, 1)
+    whole = render(arrange(song, spec), spec, sample_rate=rate)
+    return whole[4 * rate : (4 + SECONDS) * rate]
+
+
+def draw(axes: object, x: np.ndarray, name: str, title: str) -> None:
+    p = parameters(name)
+    axes.imshow(x, origin="lower", aspect="auto", cmap="magma", interpolation="nearest",
+                extent=(0, x.shape[1] / p.frames_per_second, 0, len(x)))  # fmt: skip
+    axes.set_title(title, fontsize=9, loc="left")
+    axes.set_xlim(0, 1.4 * SECONDS)
+    axes.tick_params(labelsize=7)
+
+
+def main() -> None:
+    tensors = {n: compute([sound(parameters(n).sample_rate)], parameters(n)) for n in
+               ("log_mel", "log_frequency", "chroma")}  # fmt: skip
+    figure = Figure(figsize=(11, 10), layout="constrained")
+    plots = figure.subplots(4, 3)
+    titles = ("log_mel: 128 bands [dB]", "log_frequency: 84 semitones", "chroma: 3 registers of 12")
+    for axes, (name, x), title in zip(plots[0], tensors.items(), titles, strict=True):
+        draw(axes, x, name, title)
+    for axes, spec in zip(plots[1:].ravel(), SPECS, strict=False):
+        draw(axes, augment.apply(tensors["chroma"], "chroma", spec), "chroma", json.dumps(spec))
+    together = {
+        "time_stretch": 0.8,
+        "pitch_shift": -3,
+        "timbre": 0.5,
+        "eq": [6, 0, -6],
+        "noise": 0.2,
+    }
+    draw(
+        plots[-1, -1],
+        augment.apply(tensors["chroma"], "chroma", together),
+        "chroma",
+        "five at once",
+    )
+    for axes in plots[-1]:
+        axes.set_xlabel("time [s]", fontsize=8)
+    OUT.mkdir(parents=True, exist_ok=True)
+    figure.savefig(OUT / "representations.png", dpi=80)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""What storing tensors in fewer bits costs: bytes an hour, and the change of distances.
+
+python -m benchmarks.precision                  # on songs composed here
+python -m benchmarks.precision --audio FOLDER   # on your own files
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table as Grid
+
+from lib.audio import recordings, spectrograms, tensors
+from lib.audio.representations import parameters
+from lib.audio.songs import compose
+from lib.audio.synthesis import write_version
+from lib.audio.versions import sample_spec
+from lib.retrieval import fourier2d, matrices, registry
+from lib.retrieval.embed import embed, load
+
+
+def float16(x: np.ndarray) -> tuple[np.ndarray, int]:
+    stored = x.astype(np.float16)
+    return stored.astype(np.float32), len(zlib.compress(stored.tobytes(), 6))
+
+
+def bits(x: np.ndarray, n: int) -> tuple[np.ndarray, int]:
+    """Store in n <= 8 bits, one a byte."""
+    if n == 8:
+        data, scale, offset = tensors.pack(x)
+        return tensors.unpack(data, x.shape, scale, offset), len(data)
+    step = (x.max() - x.min()) / (2**n - 1)
+    stored = np.round((x - x.min()) / step).astype(np.uint8)
+    return (stored * step + x.min()).astype(np.float32), len(zlib.compress(stored.tobytes(), 6))
+
+
+WAYS = {
+    "float32, not compressed": lambda x: (x, x.nbytes),
+    "float16, zlib": float16,
+    "8 bits, zlib (stored)": lambda x: bits(x, 8),
+    "4 bits, zlib": lambda x: bits(x, 4),
+}
+
+
+def distances(chromas: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """Return distances by the shipped network and by the 2-D Fourier magnitude."""
+    shipped = registry.resolve(None, "shipped")
+    net = load("covernet", shipped.weights, 0)
+    vectors = np.stack([embed(net, x, crop_frames=None) for x in chromas])
+    found = matrices.of_embeddings(vectors, shipped.n_rolls)
+    return {"covernet": found, "2-D Fourier": fourier2d.distances(chromas)}
+
+
+def log_mel_distances(mels: list[np.ndarray]) -> np.ndarray:
+    """Return Euclidean distances of the mean bands: what a network of log-mel sees at least."""
+    means = np.stack([x.mean(axis=1) for x in mels])
+    return np.linalg.norm(means[:, None] - means[None], axis=-1)
+
+
+def change(found: np.ndarray, exact: np.ndarray) -> str:
+    """Return the largest relative change of a distance, and how many nearest neighbours changed."""
+    pairs = ~np.eye(len(exact), dtype=bool)
+    worst = np.max(np.abs(found - exact)[pairs] / exact[pairs])
+    nearest = [np.where(pairs, d, np.inf).argmin(axis=1) for d in (found, exact)]
+    return f"{worst:.2%}, {int((nearest[0] != nearest[1]).sum())} of {len(exact)}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--audio", metavar="FOLDER", help="files (default: 10 songs, 3 versions)")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        if not asked.audio:
+            for number in range(10):
+                song = compose(number, 0)
+                for v in range(3):
+                    write_version(song, sample_spec(song, v), v, Path(folder), "test")
+        paths = [x.uri for x in recordings.from_folder(asked.audio or folder, "x", "flat")]
+        grid = Grid("tensors", "stored as", "MB an hour", "covernet", "2-D Fourier", "mean band")
+        for name in ("chroma", "log_mel"):
+            p = parameters(name)
+            exact = [spectrograms.tensor_of(path, p) for path in paths]
+            hours = sum(x.shape[1] for x in exact) / p.frames_per_second / 3600
+            chroma = name == "chroma"
+            right = distances(exact) if chroma else {"mean band": log_mel_distances(exact)}
+            for way, store in WAYS.items():
+                kept, sizes = zip(*map(store, exact), strict=True)
+                now = (
+                    distances(list(kept))
+                    if chroma
+                    else {"mean band": log_mel_distances(list(kept))}
+                )
+                told = {k: change(now[k], right[k]) for k in right}
+                grid.add_row(
+                    name, way, f"{sum(sizes) / 1e6 / hours:.2f}",
+                    *(told.get(k, "") for k in ("covernet", "2-D Fourier", "mean band")),
+                )  # fmt: skip
+    console = Console(width=110)
+    console.print(grid)
+    console.print("largest relative change of a distance, and nearest neighbours that changed")
+
+
+if __name__ == "__main__":
+    main()
