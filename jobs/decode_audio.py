@@ -15,7 +15,7 @@ from lib.audio import representations, sandbox, spectrograms
 from lib.io.job import Job, Summary, job_parser
 from lib.io.lake import Lake
 from schemas.quarantine import QUARANTINE
-from schemas.recordings import RECORDINGS
+from schemas.recordings import NOTES, RECORDINGS
 from schemas.spectrograms import SPECTROGRAMS
 
 
@@ -40,7 +40,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     p = representations.parameters(
         args.representation, start_s=args.start, duration_s=args.duration, segment_s=args.segment
     )
-    wanted = lake.read(RECORDINGS).where("state = 'present'")
+    wanted = lake.read(RECORDINGS).where(f"state = 'present' AND codec <> '{NOTES}'")
     lake.ensure(SPECTROGRAMS)
     new = spectrograms.not_decoded(wanted, lake.spark.table(lake.identifier(SPECTROGRAMS)), p)
     outcomes = spectrograms.decode_recordings(new, p, sandbox.Limits()).persist()

@@ -30,6 +30,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "--catalog", nargs="+", metavar="PATH", help="CSV files in the Music Info format"
     )
     parser.add_argument("--songs", metavar="FOLDER", help="POP909, to make training versions from")
+    parser.add_argument(
+        "--form", choices=("direct", "audio"), default="direct", help="of the versions of --songs"
+    )
     parser.add_argument("--song-limit", type=positive, metavar="N", help="only the first N songs")
     parser.add_argument(
         "--versions", type=positive, default=4, metavar="N", help="a song (default: 4)"

@@ -6,9 +6,11 @@ from pyspark.sql import types as T
 
 from schemas.table import Column, Table
 
+NOTES = "notes"  # the codec of versions that were written straight as tensors: there is no file
+
 RECORDINGS = Table(
     name="recordings",
-    comment="One audio file",
+    comment="One audio file, or version written from notes",
     columns=(
         Column(
             "recording_id",
@@ -28,7 +30,11 @@ RECORDINGS = Table(
         Column("uri", T.StringType(), "Where the file is"),
         Column("sha256", T.StringType(), "Hash of its content"),
         Column("n_bytes", T.LongType(), "Size", "bytes"),
-        Column("codec", T.StringType(), "Container and subtype, as libsndfile names them"),
+        Column(
+            "codec",
+            T.StringType(),
+            "Container and subtype, as libsndfile names them; notes = written as a tensor, there is no file",
+        ),
         Column("sample_rate", T.IntegerType(), "Sampling rate", "Hz"),
         Column("channels", T.IntegerType(), "Number of channels"),
         Column("duration_s", T.DoubleType(), "Length", "s"),

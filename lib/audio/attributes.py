@@ -22,6 +22,7 @@ from pyspark.sql import types as T
 
 from lib.audio import tensors
 from lib.io.rows import map_rows
+from schemas.recordings import NOTES
 
 _MAJOR = np.array([6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88])
 _MINOR = np.array([6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17])
@@ -122,6 +123,14 @@ def estimate(spectrograms: DataFrame) -> DataFrame:
         for name in ("log_mel", "chroma")
     )
     return map_rows(mel.join(chroma, "recording_id"), _rows, _OUTCOME, spread_by="recording_id")
+
+
+def known(recordings: DataFrame) -> DataFrame:
+    """Return the attributes of versions written from notes: their spec tells them."""
+    fields = ", ".join(f"`{name}` {kind.simpleString()}" for name, kind in _NUMBERS.items())
+    spec = F.from_json("spec", f"truth struct<{fields.replace('` ', '`: ')}>")
+    written = recordings.where(F.col("codec") == NOTES).withColumn("_truth", spec["truth"])
+    return written.select("recording_id", "_truth.*")
 
 
 def _rows(row: dict) -> list[dict]:

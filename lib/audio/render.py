@@ -14,6 +14,9 @@ from scipy.signal import butter, sosfilt
 from lib.audio.versions import Score, VersionSpec
 
 TABLE = 2048
+RELEASE_S = 0.08  # from a note's end to silence
+DRUM_SECONDS = (0.25, 0.18, 0.05)  # kick, snare, hat
+ROOM = ((0.031, 0.8), (0.053, 0.65), (0.083, 0.5), (0.127, 0.4), (0.191, 0.3))  # delay [s], gain
 INSTRUMENTS = {  # strengths of harmonics 1…, attack [s], decay rate [1/s], vibrato [semitones]
     "piano": ((1, 0.6, 0.35, 0.25, 0.15, 0.1), 0.005, 2.5, 0.0),
     "guitar": ((1, 0.8, 0.5, 0.4, 0.2, 0.15, 0.1), 0.003, 3.5, 0.0),
@@ -61,7 +64,7 @@ def _add_note(mix: np.ndarray, instrument: str, note: tuple, sample_rate: int) -
     onset, duration, pitch, velocity = note
     _, attack, decay, vibrato = INSTRUMENTS[instrument]
     start = int(onset * sample_rate)
-    n = min(int((duration + 0.08) * sample_rate), len(mix) - start)
+    n = min(int((duration + RELEASE_S) * sample_rate), len(mix) - start)
     if n <= 0 or start < 0:
         return
     t = np.arange(n, dtype=np.float32) / sample_rate
@@ -73,7 +76,7 @@ def _add_note(mix: np.ndarray, instrument: str, note: tuple, sample_rate: int) -
     harmonics = int(max(1, min(8, 0.45 * sample_rate // frequency)))
     index = (phase * TABLE).astype(np.int64) & (TABLE - 1)
     envelope = np.minimum(t / attack, 1.0) * np.exp(-decay * t)
-    envelope *= np.clip((duration + 0.08 - t) / 0.08, 0, 1)
+    envelope *= np.clip((duration + RELEASE_S - t) / RELEASE_S, 0, 1)
     mix[start : start + n] += velocity * envelope * _wave(instrument, harmonics)[index]
 
 
@@ -85,17 +88,21 @@ def _add_drum(
     rng: np.random.Generator,
     sample_rate: int,
 ) -> None:
+    hit = drum_hit(kind, rng, sample_rate)
     start = int(onset * sample_rate)
-    n = min(int((0.25, 0.18, 0.05)[kind] * sample_rate), len(mix) - start)
-    if n <= 0:
-        return
-    t = np.arange(n) / sample_rate
+    heard = mix[start : start + len(hit)]
+    heard += velocity * hit[: len(heard)]
+
+
+def drum_hit(kind: int, rng: np.random.Generator, sample_rate: int) -> np.ndarray:
+    """Return the sound of a kick (0), snare (1) or hat (2) struck at full force, float32."""
+    t = np.arange(int(DRUM_SECONDS[kind] * sample_rate)) / sample_rate
     if kind == 0:
         hit = np.sin(2 * np.pi * (50 * t + 6 * (1 - np.exp(-30 * t)))) * np.exp(-14 * t)
     else:
-        hit = rng.standard_normal(n) * np.exp(-(25 if kind == 1 else 80) * t)
+        hit = rng.standard_normal(len(t)) * np.exp(-(25 if kind == 1 else 80) * t)
         hit = np.diff(hit, prepend=0) if kind == 2 else hit
-    mix[start : start + n] += (0.8 * velocity * hit).astype(np.float32)
+    return (0.8 * hit).astype(np.float32)
 
 
 def _produce(
@@ -104,13 +111,7 @@ def _produce(
     """Room, bandwidth, noise, level."""
     if spec.room > 0:
         wet = np.zeros_like(mix)
-        for delay_s, gain in (
-            (0.031, 0.8),
-            (0.053, 0.65),
-            (0.083, 0.5),
-            (0.127, 0.4),
-            (0.191, 0.3),
-        ):
+        for delay_s, gain in ROOM:
             d = int(delay_s * sample_rate)
             wet[d:] += gain * mix[:-d]
         mix = (1 - spec.room) * mix + spec.room * wet

@@ -84,7 +84,7 @@ def compute(blocks: Iterable[np.ndarray], p: Parameters) -> np.ndarray:
     """Return the tensor of a recording, shape (n_bins, T), float32; ``blocks`` at p.sample_rate."""
     if p.representation == "log_mel":
         return _log_mel(blocks, p)
-    semitones = _semitones(np.concatenate(list(_spectra(blocks, p)), axis=1))
+    semitones = compress(magnitudes(blocks, p))
     return fold(semitones) if p.representation == "chroma" else semitones
 
 
@@ -171,18 +171,23 @@ def _magnitudes(sound: torch.Tensor, register: _Register, p: Parameters) -> np.n
     return (register.weights @ spectrum[register.band].abs()).numpy()
 
 
-def tuning_of(magnitudes: np.ndarray) -> float:
+def tuning_of(found: np.ndarray) -> float:
     """Return how far the recording is tuned from A = 440 Hz, in semitones, -0.5 to 0.5."""
-    energy = (magnitudes**2).sum(axis=1).reshape(-1, SUB).sum(axis=0)
+    energy = (found**2).sum(axis=1).reshape(-1, SUB).sum(axis=0)
     angle = np.angle(np.sum(energy * np.exp(2j * np.pi * (np.arange(SUB) - SUB // 2) / SUB)))
     return float(angle / (2 * np.pi))
 
 
-def _semitones(magnitudes: np.ndarray) -> np.ndarray:
-    """Tune, keep the strongest bin of each semitone, compress, whiten, normalise: (84, T)."""
-    tuned = np.roll(magnitudes, -round(tuning_of(magnitudes) * SUB), axis=0)
-    strongest = tuned.reshape(HIGH - LOW, SUB, -1).max(axis=1)
-    loud = np.log1p(8 * strongest / (strongest.mean() + 1e-9))
+def magnitudes(blocks: Iterable[np.ndarray], p: Parameters) -> np.ndarray:
+    """Return the strongest magnitude within each semitone, tuned: (84, T)."""
+    found = np.concatenate(list(_spectra(blocks, p)), axis=1)
+    tuned = np.roll(found, -round(tuning_of(found) * SUB), axis=0)
+    return tuned.reshape(HIGH - LOW, SUB, -1).max(axis=1)
+
+
+def compress(found: np.ndarray) -> np.ndarray:
+    """Take `magnitudes` to their logarithm, whitened over pitch, in frames of unit norm."""
+    loud = np.log1p(8 * found / (found.mean() + 1e-9))
     white = np.maximum(loud - gaussian_filter1d(loud, 5.0, axis=0), 0)
     return _unit_frames(white)
 

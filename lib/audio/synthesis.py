@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import math
 from collections.abc import Callable
@@ -14,13 +15,16 @@ import soundfile as sf
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
-from lib.audio import songs
+from lib.audio import direct, songs, spectrograms, tensors
 from lib.audio.render import render
+from lib.audio.representations import fold, parameters
 from lib.audio.songs import Song
-from lib.audio.versions import VersionSpec, arrange, sample_spec
+from lib.audio.versions import VersionSpec, arrange, sample_spec, truth_of
 from lib.io.errors import InputError
 from lib.io.files import sha256_of
 from lib.io.rows import map_rows
+from schemas.recordings import NOTES, RECORDINGS
+from schemas.spectrograms import SPECTROGRAMS
 
 SAMPLE_RATE = 16_000
 MANIFEST = (
@@ -37,6 +41,17 @@ MANIFEST = (
     "energy",
 )
 _OUTCOME = T.StructType([T.StructField(n, T.StringType()) for n in (*MANIFEST, "reason")])
+_WRITTEN = T.StructType(
+    [
+        *(T.StructField(f.name, f.dataType) for f in RECORDINGS.struct_type()),
+        *(
+            T.StructField(f.name, f.dataType)
+            for f in SPECTROGRAMS.struct_type()
+            if f.name not in RECORDINGS.column_names
+        ),
+        T.StructField("reason", T.StringType()),
+    ]
+)
 FORMATS = ((".mp3", None), (".flac", None), (".ogg", None), (".wav", "PCM_16"))
 _ARTISTS = ("The Paper Kites Club", "Nova & the Rays", "Old Harbour", "Ada Vale", "The Signal Men",
             "Mira Lund", "Copper Street", "Juno Park Band")  # fmt: skip
@@ -54,40 +69,92 @@ def write_version(song: Song, spec: VersionSpec, number: int, out: Path, split: 
         for first in range(0, len(sound), SAMPLE_RATE):
             file.write(sound[first : first + SAMPLE_RATE])
     part.rename(out / inside)
-    energy = (
-        0.35 + 0.35 * (spec.drums in ("rock", "disco")) + 0.2 * (spec.pattern in ("power", "strum"))
-    )
+    truth = truth_of(song, spec)
     values = (
         f"{song.song_id}-v{number}", song.song_id, song.title, _ARTISTS[number % len(_ARTISTS)],
-        str(inside), split, json.dumps(spec.to_dict(), sort_keys=True),
-        str((song.tonic + spec.transpose) % 12), str(song.mode),
-        f"{song.tempo * spec.tempo_ratio:.3f}", f"{energy:.3f}",
+        str(inside), split, described(song, spec),
+        *(str(truth[name]) for name in ("key", "mode", "tempo", "energy")),
     )  # fmt: skip
     return dict(zip(MANIFEST, values, strict=True)) | {"reason": None}
+
+
+def described(song: Song, spec: VersionSpec) -> str:
+    """Return the spec as JSON, with what it makes true of the version."""
+    return json.dumps(spec.to_dict() | {"truth": truth_of(song, spec)}, sort_keys=True)
+
+
+def written_version(song: Song, spec: VersionSpec, number: int, data_set: str, split: str) -> dict:
+    """Write one version straight as chroma: the columns of its recording and of its spectrogram."""
+    p = parameters("chroma")
+    chroma = fold(direct.log_frequency(arrange(song, spec), spec))
+    data, scale, offset = tensors.pack(chroma)
+    said = described(song, spec)
+    return {
+        "recording_id": f"{song.song_id}-n{number}",
+        "data_set": data_set, "work_id": song.song_id, "title": song.title,
+        "artist": _ARTISTS[number % len(_ARTISTS)], "split": split,
+        "uri": f"notes:{song.song_id}#{spec.seed}", "n_bytes": len(data), "codec": NOTES,
+        "sha256": hashlib.sha256(f"{song.song_id}{said}".encode() + data).hexdigest(),
+        "sample_rate": p.sample_rate, "channels": 1, "spec": said, "state": "present",
+        "representation": p.representation, "parameters_id": spectrograms.parameters_id(p),
+        "segment": 0, "parameters": json.dumps(p.to_dict(), sort_keys=True),
+        "start_s": 0.0, "duration_s": chroma.shape[1] / p.frames_per_second,
+        "frames_per_second": p.frames_per_second, "shape": list(chroma.shape),
+        "dtype": "uint8", "scale": scale, "offset": offset, "tensor": data,
+    }  # fmt: skip
 
 
 def synthesize(
     spark: SparkSession, load: Callable[[str], Song], names: list[tuple[str, str]], out: Path, *,
     n_versions: int, max_phrases: int | None, seed: int,
 ) -> DataFrame:  # fmt: skip
-    """Make the versions of many songs; ``names`` are (song, split); rows as
+    """Make the versions of many songs as audio; ``names`` are (song, split); rows as
     in a manifest, and reason.
 
     A song that cannot be read becomes one row with a reason.
     """
+    sample = _sampler(n_versions, max_phrases, seed)
+    make = lambda song, spec, v, split: write_version(song, spec, v, out, split)  # noqa: E731
+    return _versions(spark, names, _made_by(load, sample, make), _OUTCOME)
 
+
+def write_directly(
+    spark: SparkSession, load: Callable[[str], Song], names: list[tuple[str, str]], data_set: str, *,
+    n_versions: int, max_phrases: int | None, seed: int,
+) -> DataFrame:  # fmt: skip
+    """Make the versions of many songs as chroma; columns of `recordings` and `spectrograms`, reason."""
+    sample = _sampler(n_versions, max_phrases, seed)
+    make = lambda song, spec, v, split: written_version(song, spec, v, data_set, split)  # noqa: E731
+    return _versions(spark, names, _made_by(load, sample, make), _WRITTEN)
+
+
+def _sampler(n: int, max_phrases: int | None, seed: int) -> Callable[[Song], list[VersionSpec]]:
+    return lambda song: [sample_spec(song, seed + v, max_phrases=max_phrases) for v in range(n)]
+
+
+def _made_by(
+    load: Callable[[str], Song],
+    sample: Callable[[Song], list[VersionSpec]],
+    make: Callable[[Song, VersionSpec, int, str], dict],
+) -> Callable[[dict], list[dict]]:
     def versions(row: dict) -> list[dict]:
         try:
             song = load(row["name"])
-            specs = [
-                sample_spec(song, seed + v, max_phrases=max_phrases) for v in range(n_versions)
-            ]
-            return [write_version(song, spec, v, out, row["split"]) for v, spec in enumerate(specs)]
+            return [make(song, spec, v, row["split"]) for v, spec in enumerate(sample(song))]
         except ValueError as error:
             return [{"work_id": row["name"], "reason": str(error)}]
 
+    return versions
+
+
+def _versions(
+    spark: SparkSession,
+    names: list[tuple[str, str]],
+    versions: Callable[[dict], list[dict]],
+    schema: T.StructType,
+) -> DataFrame:
     listed = spark.createDataFrame(names, "name string, split string")
-    return map_rows(listed, versions, _OUTCOME, spread_by="name")
+    return map_rows(listed, versions, schema, spread_by="name")
 
 
 def write_manifest(rows: list[dict], out: Path) -> Path:
@@ -200,6 +267,13 @@ def made_and_refused(rows: list) -> tuple[list[dict], list[dict]]:
     everything = [r.asDict() for r in rows]
     refused = [{"song": r["work_id"], "reason": r["reason"]} for r in everything if r["reason"]]
     return [r for r in everything if not r["reason"]], refused
+
+
+def songs_hash(root: str, limit: int | None) -> str:
+    """Return a hash of the songs' names and sizes."""
+    paths = [Path(f) / f"{Path(f).name}.mid" for f in pop909_folders(root, limit)]
+    told = [(p.name, p.stat().st_size if p.is_file() else -1) for p in paths]
+    return hashlib.sha256(str(told).encode()).hexdigest()
 
 
 def manifest_hash(out: str) -> dict[str, str]:

@@ -51,6 +51,25 @@ class VersionSpec:
         return asdict(self)
 
 
+def truth_of(song: Song, spec: VersionSpec) -> dict[str, float]:
+    """Return what is known of a version without listening: the catalogue's six attributes.
+
+    Key, mode and tempo are exact; danceability, energy and valence follow from drums, pattern, mode
+    and tempo, in 0-1.
+    """
+    driving, strummed = spec.drums in {"rock", "disco"}, spec.pattern in {"power", "strum"}
+    tempo = song.tempo * spec.tempo_ratio
+    groove = {"none": 0.3, "ballad": 0.45, "rock": 0.6, "shuffle": 0.7, "disco": 0.85}
+    return {
+        "danceability": groove[spec.drums],
+        "energy": 0.35 + 0.35 * driving + 0.2 * strummed,
+        "key": (song.tonic + spec.transpose) % 12,
+        "mode": song.mode,
+        "valence": min(1.0, 0.2 + 0.3 * song.mode + 0.3 * min(tempo / 180, 1) + 0.1 * driving),
+        "tempo": round(tempo, 3),
+    }
+
+
 def sample_spec(song: Song, seed: int, *, max_phrases: int | None = None) -> VersionSpec:
     """Draw a version: every nuisance at once, in the ranges of real covers."""
     rng = np.random.default_rng([seed, *song.song_id.encode()])

@@ -64,11 +64,14 @@ def steps(args: argparse.Namespace) -> list[Step]:
         )
     found += [Step("ingest_catalog", ("--catalog", *catalog)), Step("compute_features", ())]
     if songs:
-        limit = ("--limit", str(args.song_limit)) if args.song_limit else ()
-        phrases = ("--max-phrases", str(args.max_phrases)) if args.max_phrases else ()
-        made = ("--songs", songs, "--out", f"{work}/versions", "--versions", str(args.versions))
-        found.append(Step("synthesize_versions", (*made, *limit, *phrases)))
-        sets.append(("versions", f"{work}/versions/manifest.csv", None, "by-work"))
+        form = "audio" if args.demo else args.form
+        made: tuple[str, ...] = ("--songs", songs, "--form", form, "--versions", str(args.versions))
+        for flag, value in (("--limit", args.song_limit), ("--max-phrases", args.max_phrases)):
+            made += (flag, str(value)) if value else ()
+        if form == "audio":
+            made += ("--out", f"{work}/versions")
+            sets.append(("versions", f"{work}/versions/manifest.csv", None, "by-work"))
+        found.append(Step("synthesize_versions", made))
     sets += [(*named(text), "by-work") for text in args.audio or ()]
     judged = [named(text) for text in args.evaluate or ()]
     sets += [(*item, "test") for item in judged]
@@ -99,7 +102,7 @@ def steps(args: argparse.Namespace) -> list[Step]:
         Step("train_siamese", ("--preset", "covernet", *_training(args, args.epochs))),
         Step("embed_recordings", ()),
     ]
-    judges = [name for name, *_ in judged] or [sets[0][0]]
+    judges = [name for name, *_ in judged] or [sets[0][0] if sets else "versions"]
     for name in judges:
         found.append(
             Step("evaluate_covers", ("--data-set", name, "--report", f"{work}/report-{name}.html"))

@@ -1,0 +1,98 @@
+"""The representation written from notes is nearly what the rendered sound gives, many times faster."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lib.audio import direct
+from lib.audio.render import render
+from lib.audio.representations import compute, fold, parameters, roll_key
+from lib.audio.songs import compose
+from lib.audio.versions import DRUMS, Score, arrange, sample_spec
+
+SONG = compose(5, 0)
+
+
+def both(spec, song=SONG):
+    score = arrange(song, spec)
+    heard = compute([render(score, spec)], parameters("log_frequency"))
+    written = direct.log_frequency(score, spec)
+    assert written.shape == heard.shape
+    return written, heard
+
+
+def cosine(a, b):
+    return float(np.mean(np.sum(a * b, axis=0)))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_written_version_is_what_its_sound_is_heard_as(seed):
+    song = compose(seed, 0)
+    written, heard = both(sample_spec(song, seed), song)
+    assert cosine(written, heard) > 0.88
+    assert cosine(fold(written), fold(heard)) > 0.9
+
+
+def test_another_version_is_further_than_the_same_in_sound():
+    spec, other = (
+        replace(sample_spec(SONG, s), tempo_ratio=1.0, drift=0.0, form=()) for s in (1, 2)
+    )
+    written, heard = both(spec)
+    another, _ = both(other)
+    n = min(written.shape[1], another.shape[1])
+    assert cosine(written[:, :n], another[:, :n]) < cosine(written, heard) - 0.2
+
+
+@pytest.mark.parametrize("drums", DRUMS)
+def test_drums_are_heard_where_they_are_struck(drums):
+    spec = replace(sample_spec(SONG, 3), drums=drums, noise_db=-60.0)
+    assert cosine(*both(spec)) > 0.88
+
+
+@pytest.mark.parametrize("semitones", [-4, 2, 5])
+def test_transposed_version_is_rolled(semitones):
+    spec = replace(sample_spec(SONG, 1), drums="none", noise_db=-60.0, transpose=0)
+    low = fold(direct.log_frequency(arrange(SONG, spec), spec))
+    spec = replace(spec, transpose=semitones)
+    high = fold(direct.log_frequency(arrange(SONG, spec), spec))
+    in_tune = [cosine(roll_key(low, s), high) for s in range(12)]
+    assert int(np.argmax(in_tune)) == semitones % 12
+
+
+def test_tuning_leaves_the_written_version_as_it_is():
+    spec = replace(sample_spec(SONG, 1), tuning_cents=0.0)
+    sharp = replace(spec, tuning_cents=31.0)
+    one, other = (direct.log_frequency(arrange(SONG, s), s) for s in (spec, sharp))
+    np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_the_same_spec_gives_the_same_bits():
+    spec = sample_spec(SONG, 9)
+    one, other = (direct.log_frequency(arrange(SONG, spec), spec) for _ in range(2))
+    np.testing.assert_array_equal(one, other)
+    norms = np.linalg.norm(one, axis=0)
+    assert np.all((np.abs(norms - 1) < 1e-4) | (norms < 1e-4))
+
+
+@pytest.mark.parametrize("midi", [36, 55, 76, 95])
+def test_one_long_note_is_loudest_in_its_own_semitone(midi):
+    note = np.array([[1.0, 6.0, midi, 0.9]])
+    spec = replace(sample_spec(SONG, 1), drums="none", tuning_cents=0.0, noise_db=-60.0, room=0.0)
+    score = Score({"lead": ("flute", note)}, np.zeros((0, 3)), 8.0)
+    assert int(direct.log_frequency(score, spec)[:, 12:20].mean(axis=1).argmax()) == midi - 24
+
+
+@pytest.mark.parametrize(
+    ("score", "words"),
+    [
+        (Score({}, np.zeros((0, 3)), 0.0), "duration_s must be positive"),
+        (
+            Score({"lead": ("kazoo", np.ones((1, 4)))}, np.zeros((0, 3)), 2.0),
+            "instrument must be one of",
+        ),
+    ],
+)
+def test_score_that_cannot_be_played_is_refused(score, words):
+    with pytest.raises(ValueError, match=words):
+        direct.log_frequency(score, sample_spec(SONG, 1))

@@ -1,0 +1,113 @@
+"""Versions written straight into the tables: trained on like any, decoded by nothing, known by their spec."""
+
+import json
+
+import pytest
+
+from jobs import (
+    compute_features,
+    decode_audio,
+    estimate_attributes,
+    ingest_catalog,
+    synthesize_versions,
+)
+from lib.audio.demo import export_pop909
+from lib.audio.songs import compose
+from lib.io.job import DONE
+from lib.io.lake import Lake
+from schemas.recordings import RECORDINGS
+from schemas.spectrograms import SPECTROGRAMS
+from schemas.track_features import TRACK_FEATURES
+
+pytestmark = [pytest.mark.spark]
+CATALOG = "track_id,name,artist,danceability,energy,key,mode,valence,tempo\n"
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("songs")
+    for number in range(4):
+        export_pop909(compose(number, 0), folder / f"{number:03d}")
+    (folder / "003" / "003.mid").write_bytes(b"MThd, but not MIDI")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(spark, songs, tmp_path_factory):
+    where = str(tmp_path_factory.mktemp("direct") / "lake")
+
+    def go(job, *argv):
+        assert job.JOB.execute(spark, job.parse_args(["--lake", where, *map(str, argv)])) == DONE
+        return Lake(spark, where)
+
+    return go
+
+
+def test_versions_are_rows_once_and_a_broken_song_is_named(run, songs, capsys):
+    argv = ("--songs", songs, "--form", "direct", "--versions", 3, "--max-phrases", 2)
+    lake = run(synthesize_versions, *argv)
+    assert "003" in capsys.readouterr().out
+    rows = lake.read(RECORDINGS).collect()
+    assert {r["work_id"] for r in rows} == {"pop909-000", "pop909-001", "pop909-002"}
+    assert len(rows) == 9
+    assert (
+        lake.read(SPECTROGRAMS).join(lake.read(RECORDINGS), ["recording_id", "sha256"]).count() == 9
+    )
+    before = lake.version(RECORDINGS), lake.version(SPECTROGRAMS)
+    run(synthesize_versions, *argv)
+    assert (lake.version(RECORDINGS), lake.version(SPECTROGRAMS)) == before
+
+
+def test_nothing_is_decoded_and_attributes_are_what_the_spec_says(run, songs, tmp_path):
+    path = tmp_path / "c.csv"
+    path.write_text(CATALOG + "".join(f"T{i},n{i},a,.{i},.5,{i},1,.5,12{i}\n" for i in range(1, 9)))
+    run(ingest_catalog, "--catalog", path)
+    run(compute_features)
+    run(
+        synthesize_versions,
+        "--songs",
+        songs,
+        "--form",
+        "direct",
+        "--versions",
+        3,
+        "--max-phrases",
+        2,
+    )
+    lake = run(decode_audio)
+    assert lake.count(SPECTROGRAMS) == 9
+    run(estimate_attributes)
+    found = {
+        r["track_id"]: r["x_vector"]
+        for r in lake.read(TRACK_FEATURES)
+        .where("source = 'estimated' AND encoding = 'raw'")
+        .collect()
+    }
+    for row in lake.read(RECORDINGS).collect():
+        truth = json.loads(row["spec"])["truth"]
+        x = found[f"rec:{row['recording_id']}"]
+        assert x == pytest.approx(
+            [truth[n] for n in ("danceability", "energy", "key", "mode", "valence", "tempo")]
+        )
+
+
+def test_fewer_versions_mark_the_others_as_removed(run, songs):
+    lake = run(
+        synthesize_versions,
+        "--songs",
+        songs,
+        "--form",
+        "direct",
+        "--versions",
+        2,
+        "--max-phrases",
+        2,
+    )
+    states = [r["state"] for r in lake.read(RECORDINGS).collect()]
+    assert (states.count("present"), states.count("removed")) == (6, 3)
+
+
+def test_audio_without_a_folder_is_refused(songs, capsys):
+    with pytest.raises(SystemExit):
+        synthesize_versions.parse_args(["--lake", "x", "--songs", str(songs)])
+    assert "--out is required" in capsys.readouterr().err
