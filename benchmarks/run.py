@@ -19,9 +19,12 @@ import torch
 from rich.console import Console
 from rich.table import Table as Grid
 
-from lib.audio import sandbox, tensors
+from lib.audio import direct, sandbox, tensors
 from lib.audio.representations import parameters
+from lib.audio.songs import compose
 from lib.audio.spectrograms import tensor_of
+from lib.audio.synthesis import write_version
+from lib.audio.versions import arrange, sample_spec
 from lib.retrieval import qmax
 from lib.training import networks
 
@@ -57,6 +60,27 @@ def librosa_mel(path: str) -> np.ndarray:
     return librosa.power_to_db(mel, ref=np.max)
 
 
+def of_versions() -> list[tuple[str, float, str]]:
+    """Time one version written from its notes, and the same rendered, coded and decoded again."""
+    tune = compose(1, 0)
+    spec = sample_spec(tune, 1)
+    score, p = arrange(tune, spec), parameters("log_frequency")
+    direct.hearing()
+    written = timed(lambda: direct.log_frequency(arrange(tune, spec), spec))
+    with tempfile.TemporaryDirectory() as folder:
+
+        def by_sound() -> None:
+            row = write_version(tune, spec, 0, Path(folder), "train")
+            tensor_of(f"{folder}/{row['path']}", p)
+
+        sounded = timed(by_sound)
+    per_minute = f"{60 / written:,.0f} beside {60 / sounded:,.0f} versions a minute, one core"
+    return [
+        ("a version written from notes", written, f"{score.duration_s / written:,.0f} x real time"),
+        ("rendered, coded, decoded", sounded, per_minute),
+    ]
+
+
 def main() -> None:
     torch.set_num_threads(1)
     rows: list[tuple[str, float, str]] = []
@@ -81,6 +105,7 @@ def main() -> None:
     frames = qmax.features(tensor)
     aligned = timed(lambda: qmax.pair_distance(frames, frames))
     rows.append(("embed it", embedded, f"{aligned / embedded:.1f} embeddings in one Qmax"))
+    rows += of_versions()
     grid = Grid("what", "seconds", "beside")
     for what, seconds, beside in rows:
         grid.add_row(what, f"{seconds:.4f}", beside)

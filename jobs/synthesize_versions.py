@@ -13,9 +13,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pyspark.sql import functions as F
-
-from lib.audio import recordings, synthesis
+from lib.audio import synthesis, version_sets
 from lib.audio.recordings import split_of
 from lib.io.errors import InputError
 from lib.io.job import Job, Summary, job_parser, positive
@@ -53,34 +51,13 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     folders = synthesis.pop909_folders(args.songs, args.limit)
     names = [(folder, split_of(Path(folder).name, args.seed)) for folder in folders]
     how = {"n_versions": args.versions, "max_phrases": args.max_phrases, "seed": args.seed}
-    make = _write_tables if args.form == "direct" else _write_audio
-    made, refused = make(lake, args, names, how)
+    if args.form == "direct":
+        made, refused = version_sets.as_tables(lake, args.data_set, names, how)
+    else:
+        made, refused = version_sets.as_audio(lake, Path(args.out).resolve(), names, how)
     if not made:
         raise InputError(f"songs must be readable, got none of {len(folders)}; first: {refused[0]}")
     return {"songs": len(folders), "recordings": made, "refused": refused}
-
-
-def _write_audio(lake: Lake, args: argparse.Namespace, names: list, how: dict) -> tuple[int, list]:
-    out = Path(args.out).resolve()
-    rows = synthesis.synthesize(lake.spark, synthesis.load_pop909, names, out, **how).collect()
-    made, refused = synthesis.made_and_refused(rows)
-    if made:
-        synthesis.write_manifest(made, out)
-    return len(made), refused
-
-
-def _write_tables(lake: Lake, args: argparse.Namespace, names: list, how: dict) -> tuple[int, list]:
-    load, data_set = synthesis.load_pop909, args.data_set
-    rows = synthesis.write_directly(lake.spark, load, names, data_set, **how).persist()
-    made = rows.where("reason IS NULL")
-    found = made.select(*RECORDINGS.column_names)
-    lake.ensure(RECORDINGS)
-    gone = recordings.removed(lake.spark.table(lake.identifier(RECORDINGS)), found, data_set)
-    if made.count():
-        lake.upsert(made.select(*SPECTROGRAMS.column_names), SPECTROGRAMS)
-        lake.upsert(found.unionByName(gone), RECORDINGS)
-    refused = rows.where("reason IS NOT NULL").select(F.col("work_id").alias("song"), "reason")
-    return made.count(), [r.asDict() for r in refused.collect()]
 
 
 def files(args: argparse.Namespace) -> dict[str, str]:

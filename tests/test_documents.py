@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from lib.audio.augment import VOCABULARY
+from lib.audio.sandbox import REASONS
 from schemas.registry import TABLES
 from tests.snapshots import tables_document
 
@@ -22,6 +24,13 @@ def test_readme_names_every_job():
     jobs = [p.stem for p in (ROOT / "jobs").glob("[a-z]*.py")]
     shown_elsewhere = {"maintain_tables", "make_demo_data"}
     assert not [j for j in jobs if j not in readme and j not in shown_elsewhere]
+
+
+def test_document_of_audio_tells_every_reason_and_every_effect():
+    said = (ROOT / "docs" / "audio.md").read_text()
+    rows = {f"| `{code}` | {meaning} |" for code, meaning in REASONS.items()}
+    rows |= {f"| `{name}` | {e.about} | {e.unit} |" for name, e in VOCABULARY.items()}
+    assert not [row for row in rows if row not in said]
 
 
 def test_no_generated_data_and_no_audio_is_in_the_repository():

@@ -33,11 +33,13 @@ class VersionSpec:
     lead: str = "voice"
     octave: int = 0  # of the melody
     drop: float = 0.0  # share of melody notes left out
+    simplify: float = 0.0  # share of melody notes off the beat left out
     ornaments: float = 0.0  # share of melody notes with a neighbour note
     syncopation: float = 0.0  # share of melody notes moved by half a beat
     chord_instrument: str = "piano"
     pattern: str = "block"
     sevenths: bool = False
+    substitutions: float = 0.0  # share of chords replaced by their relative minor or major
     bass: str = "root"
     drums: str = "none"
     tuning_cents: float = 0.0  # -50 to 50
@@ -74,24 +76,29 @@ def sample_spec(song: Song, seed: int, *, max_phrases: int | None = None) -> Ver
     """Draw a version: every nuisance at once, in the ranges of real covers."""
     rng = np.random.default_rng([seed, *song.song_id.encode()])
     pick = lambda options: options[int(rng.integers(len(options)))]  # noqa: E731
-    gain = {part: float(rng.uniform(0.5, 1.0)) for part in ("lead", "chords", "bass", "drums")}
+    gain = {part: float(rng.uniform(0.4, 1.0)) for part in ("lead", "chords", "bass", "drums")}
+    silent = rng.random()  # a karaoke version, or a voice almost alone
+    if silent < 0.16:
+        gain["lead" if silent < 0.08 else "chords"] = 0.05
     return VersionSpec(
         seed=seed,
         transpose=int(rng.integers(-6, 7)),
-        tempo_ratio=float(np.exp(rng.uniform(np.log(0.7), np.log(1.45)))),
-        drift=float(rng.uniform(0, 0.05)),
+        tempo_ratio=float(np.exp(rng.uniform(np.log(0.6), np.log(1.6)))),
+        drift=float(rng.uniform(0, 0.08)),
         form=_form(len(song.phrases), max_phrases, rng),
         lead=pick(MELODY_INSTRUMENTS),
         octave=int(rng.choice([-1, 0, 0, 0, 1])),
         drop=float(rng.uniform(0, 0.15)),
+        simplify=float(rng.choice([0.0, 0.0, rng.uniform(0, 0.8)])),
         ornaments=float(rng.uniform(0, 0.15)),
         syncopation=float(rng.uniform(0, 0.2)),
         chord_instrument=pick(CHORD_INSTRUMENTS),
         pattern=pick(PATTERNS),
         sevenths=bool(rng.random() < 0.3),
+        substitutions=float(rng.choice([0.0, rng.uniform(0, 0.3)])),
         bass=pick(BASS),
         drums=pick(DRUMS),
-        tuning_cents=float(rng.uniform(-35, 35)),
+        tuning_cents=float(rng.uniform(-50, 50)),
         noise_db=float(rng.uniform(-55, -28)),
         room=float(rng.uniform(0, 0.35)),
         lowpass_hz=float(rng.uniform(2500, 8000)),
@@ -127,6 +134,7 @@ def arrange(song: Song, spec: VersionSpec) -> Score:
     rng = np.random.default_rng(spec.seed)
     melody, chords, n_beats = _lay_out(song, spec)
     melody = _vary_melody(melody, spec, rng)
+    chords = _substituted(chords, spec.substitutions, rng)
     to_seconds = _tempo_map(song.tempo * spec.tempo_ratio, spec.drift, n_beats, rng)
     shift = spec.transpose + spec.tuning_cents / 100
     parts = {"lead": (spec.lead, melody + np.array([0, 0, shift + 12 * spec.octave, 0]))}
@@ -168,7 +176,9 @@ def _lay_out(song: Song, spec: VersionSpec) -> tuple[np.ndarray, list, float]:
 
 
 def _vary_melody(melody: np.ndarray, spec: VersionSpec, rng: np.random.Generator) -> np.ndarray:
-    kept = melody[rng.random(len(melody)) >= spec.drop].copy()
+    on_beat = np.abs(melody[:, 0] - np.round(melody[:, 0])) < 0.1
+    left_out = rng.random(len(melody)) < np.where(on_beat, spec.drop, max(spec.drop, spec.simplify))
+    kept = melody[~left_out].copy()
     late = rng.random(len(kept)) < spec.syncopation
     kept[late, 0] += 0.5
     kept[late, 1] = np.maximum(kept[late, 1] - 0.5, 0.25)
@@ -177,6 +187,17 @@ def _vary_melody(melody: np.ndarray, spec: VersionSpec, rng: np.random.Generator
     ornate[:, 0] -= 0.2
     ornate[:, 2] += rng.choice([-2, -1, 1, 2], size=len(ornate))
     return np.concatenate([kept, ornate[ornate[:, 0] >= 0]])
+
+
+def _substituted(chords: list, share: float, rng: np.random.Generator) -> list:
+    """Replace chords by their relative: C by A minor, A minor by C; two of three tones stay."""
+    replaced = []
+    for onset, length, root, quality in chords:
+        if rng.random() < share and quality in {"maj", "min"}:
+            to_minor = quality == "maj"
+            root, quality = (root + (9 if to_minor else 3)) % 12, "min" if to_minor else "maj"
+        replaced.append((onset, length, root, quality))
+    return replaced
 
 
 def _tempo_map(bpm: float, drift: float, n_beats: float, rng: np.random.Generator):
