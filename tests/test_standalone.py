@@ -67,7 +67,7 @@ def submit(master, job, *argv):
     env.pop("PYTHONPATH", None)
     return subprocess.run(
         [str(ROOT / "spark-submit.sh"), job, *map(str, argv)],
-        env=env, capture_output=True, text=True, timeout=240, cwd="/",
+        env=env, capture_output=True, text=True, timeout=420, cwd="/",
     )  # fmt: skip
 
 

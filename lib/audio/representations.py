@@ -39,6 +39,7 @@ class Parameters:
     start_s: float = 0.0
     duration_s: float | None = None
     segment_s: float | None = None
+    revision: int = 2  # of the code: raised when the same parameters give another tensor
 
     @property
     def frames_per_second(self) -> float:
@@ -133,17 +134,17 @@ class _Register:
     """One of the three ranges of pitch: its window, and the weights of its bins on a band."""
 
     window: torch.Tensor  # (win_length,)
-    band: slice  # of the spectrum's n_fft // 2 + 1 frequencies
+    band: slice  # of the spectrum's win_length // 2 + 1 frequencies
     weights: torch.Tensor  # (semitones * 5, frequencies of the band)
 
 
 @lru_cache(maxsize=4)
 def _bank(p: Parameters) -> tuple[_Register, ...]:
     """Three windows, long for the bass and short for the treble, each with its bins' weights."""
-    frequencies = np.fft.rfftfreq(p.n_fft, 1 / p.sample_rate)
-    pitch = 69 + 12 * np.log2(np.maximum(frequencies, 1.0) / 440)
     bank = []
     for (a, b), window in zip(REGISTERS, (p.n_fft, p.n_fft // 2, p.n_fft // 4), strict=True):
+        frequencies = np.fft.rfftfreq(window, 1 / p.sample_rate)
+        pitch = 69 + 12 * np.log2(np.maximum(frequencies, 1.0) / 440)
         centres = LOW + a + (np.arange((b - a) * SUB) - SUB // 2) / SUB
         hertz = 440 * 2 ** ((centres - 69) / 12)
         width = np.maximum(0.12, 12 / np.log(2) * 0.6 * p.sample_rate / window / hertz)
@@ -164,9 +165,11 @@ def _spectra(blocks: Iterable[np.ndarray], p: Parameters) -> Iterable[np.ndarray
 
 
 def _magnitudes(sound: torch.Tensor, register: _Register, p: Parameters) -> np.ndarray:
+    n = len(register.window)
+    inner = (p.n_fft - n) // 2  # a shorter window has the same middle
     spectrum = torchaudio.functional.spectrogram(
-        sound, pad=0, window=register.window, n_fft=p.n_fft, hop_length=p.hop,
-        win_length=len(register.window), power=None, normalized=False, center=False,
+        sound[inner : len(sound) - inner], pad=0, window=register.window, n_fft=n, hop_length=p.hop,
+        win_length=n, power=None, normalized=False, center=False,
     )  # fmt: skip
     return (register.weights @ spectrum[register.band].abs()).numpy()
 
