@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 
+from lib.audio import spectrograms
 from lib.io.job import Job, Summary, job_parser
 from lib.io.lake import Lake
 from lib.retrieval import embed, registry
@@ -29,7 +30,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Embed what this model has not seen."""
     network = registry.resolve(lake, args.model)
     lake.ensure(EMBEDDINGS)
-    wanted = lake.read(SPECTROGRAMS).where(f"representation = '{network.config['representation']}'")
+    wanted = spectrograms.of_one_kind(lake.read(SPECTROGRAMS), network.config["representation"])
     new = embed.not_embedded(
         wanted, lake.spark.table(lake.identifier(EMBEDDINGS)), network.model_id
     )

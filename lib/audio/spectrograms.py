@@ -14,6 +14,7 @@ from pyspark.sql import types as T
 from lib.audio import decode, representations, sandbox, tensors
 from lib.audio.representations import Parameters
 from lib.io import files
+from lib.io.errors import InputError
 from lib.io.models import model_id_of
 from lib.io.rows import map_rows
 from schemas.quarantine import QUARANTINE
@@ -28,6 +29,30 @@ _OUTCOME = T.StructType(
 def parameters_id(p: Parameters) -> str:
     """Return the hash of all parameters."""
     return model_id_of(p.representation, p.to_dict())
+
+
+def chosen(kinds: set[str], representation: str) -> str:
+    """Return the parameters to use of those that a table holds: the only ones, else this code's.
+
+    Raises
+    ------
+    InputError
+        If there are none, or several and this code's for whole recordings are not among them.
+    """
+    default = parameters_id(representations.parameters(representation))
+    if len(kinds) == 1 or default in kinds:
+        return default if default in kinds else next(iter(kinds))
+    raise InputError(
+        f"spectrograms must hold {representation} under one set of parameters or under {default}, "
+        f"got {sorted(kinds)}; run decode_audio --representation {representation}"
+    )
+
+
+def of_one_kind(spectrograms: DataFrame, representation: str) -> DataFrame:
+    """Return the rows of a representation under the parameters that `chosen` names; none of none."""
+    rows = spectrograms.where(F.col("representation") == representation)
+    kinds = {r[0] for r in rows.select("parameters_id").distinct().collect()}
+    return rows.where(F.col("parameters_id") == chosen(kinds, representation)) if kinds else rows
 
 
 def tensor_of(path: str, p: Parameters) -> np.ndarray:

@@ -38,7 +38,7 @@ def from_lake(
     )
     all_spectrograms = lake.read(SPECTROGRAMS).where("segment = 0")
     by_representation = {
-        r: all_spectrograms.where(F.col("representation") == r) for r in ("chroma", "log_mel")
+        r: spectrograms.of_one_kind(all_spectrograms, r) for r in ("chroma", "log_mel")
     }
     return _collect(data_set, judged, by_representation, networks)
 

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from lib.audio import augment, tensors
+from lib.audio.spectrograms import chosen
 from lib.io.errors import InputError
 from lib.io.lake import Snapshot
 from lib.training.config import TrainConfig
@@ -100,11 +101,14 @@ def tensor_store(
     Raises
     ------
     InputError
-        If there is none, or several parameters of one representation: one must be chosen.
+        If there is none, or several parameters of which none can be chosen.
     """
+    kinds: set[str] = set()
+    for batch in read_rows(snapshot, ["representation", "parameters_id"], reader=reader):
+        kinds |= set(batch["parameters_id"][batch["representation"] == representation].tolist())
+    kind = chosen(kinds, representation)
     columns = [
         "recording_id",
-        "representation",
         "parameters_id",
         "segment",
         "frames_per_second",
@@ -114,31 +118,22 @@ def tensor_store(
         "tensor",
     ]
     found: dict[str, int] = {}
-    kinds: set[str] = set()
     starts: list[int] = []
     shapes: list[tuple[int, ...]] = []
     scales: list[tuple[float, float]] = []
     n_bytes, rate = 0, 0.0
     with tempfile.NamedTemporaryFile(dir=folder, suffix=".u8", delete=False) as file:
         for batch in read_rows(snapshot, columns, reader=reader):
-            for i in np.flatnonzero(
-                (batch["representation"] == representation) & (batch["segment"] == 0)
-            ):
+            for i in np.flatnonzero((batch["parameters_id"] == kind) & (batch["segment"] == 0)):
                 shape = tuple(int(n) for n in batch["shape"][i])
                 data = tensors.stored_bytes(batch["tensor"][i], shape)
                 found[str(batch["recording_id"][i])] = len(starts)
                 starts.append(n_bytes)
                 shapes.append(shape)
                 scales.append((batch["scale"][i], batch["offset"][i]))
-                kinds.add(str(batch["parameters_id"][i]))
                 rate = float(batch["frames_per_second"][i])
                 n_bytes += file.write(data)
         name = file.name
-    if len(kinds) != 1:
-        raise InputError(
-            f"spectrograms must hold {representation} under one set of parameters, got "
-            f"{sorted(kinds)}; run decode_audio --representation {representation}"
-        )
     memory = np.memmap(name, dtype=np.uint8, mode="r")
     return TensorStore(
         found, memory, np.array(starts), np.array(shapes), np.array(scales, np.float32), rate

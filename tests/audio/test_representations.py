@@ -1,9 +1,12 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import soundfile as sf
 
 from lib.audio import attributes, decode, representations, sandbox, spectrograms, tensors
 from lib.audio.representations import compute, fold, parameters, roll_key
+from lib.io.errors import InputError
 
 
 def tone(midi, *, seconds=4.0, sample_rate=16_000):
@@ -111,6 +114,24 @@ def test_segments_cover_the_whole_and_name_their_start():
     pieces = list(spectrograms.segments(np.arange(36 * 20).reshape(36, 20), p))
     assert [start for start, _ in pieces] == [0.0, 2.0, 4.0]
     assert [piece.shape[1] for _, piece in pieces] == [8, 8, 4]
+
+
+def test_parameters_are_chosen_when_only_one_answer_is_right():
+    ours = spectrograms.parameters_id(parameters("chroma"))
+    assert spectrograms.chosen({"other"}, "chroma") == "other"
+    assert spectrograms.chosen({"other", ours}, "chroma") == ours
+    for kinds in (set(), {"one", "other"}):
+        with pytest.raises(InputError, match=rf"under {ours}, got .*run decode_audio"):
+            spectrograms.chosen(kinds, "chroma")
+
+
+def test_every_parameter_is_part_of_the_parameters_id():
+    base = parameters("chroma")
+    changes = {"start_s": 1.0, "duration_s": 9.0, "segment_s": 2.0, "hop": 1, "revision": 99}
+    ids = {
+        spectrograms.parameters_id(dataclasses.replace(base, **{k: v})) for k, v in changes.items()
+    }
+    assert len(ids | {spectrograms.parameters_id(base)}) == len(changes) + 1
 
 
 @pytest.mark.parametrize(
