@@ -39,7 +39,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     fitted = lake.read(TRACK_CLUSTERS).where(
         f"cluster_model_id = '{model.cluster_model_id}' AND method = 'nearest_center'"
     )
-    new = features.join(fitted.select("track_id"), "track_id", "left_anti")
+    new = features.join(fitted.select("track_id"), "track_id", "left_anti").localCheckpoint()
     rows = assigned_rows(new, model, classifier.path).persist()
     n_rows = lake.upsert(rows, TRACK_CLUSTERS)
     agreement = rows.agg(F.mean(F.col("agrees").cast("double"))).head()[0]

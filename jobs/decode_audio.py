@@ -42,7 +42,8 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     )
     wanted = lake.read(RECORDINGS).where(f"state = 'present' AND codec <> '{NOTES}'")
     lake.ensure(SPECTROGRAMS)
-    new = spectrograms.not_decoded(wanted, lake.spark.table(lake.identifier(SPECTROGRAMS)), p)
+    known = lake.spark.table(lake.identifier(SPECTROGRAMS))
+    new = spectrograms.not_decoded(wanted, known, p).localCheckpoint()  # what was new stays so
     outcomes = spectrograms.decode_recordings(new, p, sandbox.Limits()).persist()
     lake.upsert(spectrograms.good(outcomes), SPECTROGRAMS)
     lake.n_quarantined = lake.upsert(spectrograms.bad(outcomes, "decode_audio"), QUARANTINE)

@@ -31,9 +31,8 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     network = registry.resolve(lake, args.model)
     lake.ensure(EMBEDDINGS)
     wanted = spectrograms.of_one_kind(lake.read(SPECTROGRAMS), network.config["representation"])
-    new = embed.not_embedded(
-        wanted, lake.spark.table(lake.identifier(EMBEDDINGS)), network.model_id
-    )
+    known = lake.spark.table(lake.identifier(EMBEDDINGS))
+    new = embed.not_embedded(wanted, known, network.model_id)
     rows = embed.embed_rows(new, network.model_id, network.config, network.weights)
     n_new = lake.upsert(rows, EMBEDDINGS)
     return {"model": network.model_id, "spectrograms": wanted.count(), "embedded now": n_new}

@@ -16,6 +16,7 @@ from lib.io.job import Job, Summary, job_parser, positive
 from lib.io.lake import Lake
 from lib.triplets import strategies
 from schemas.recordings import RECORDINGS
+from schemas.table import Table
 from schemas.track_clusters import TRACK_CLUSTERS
 from schemas.triplets import TRIPLETS
 
@@ -34,7 +35,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Draw the triplets of every strategy asked for."""
     recordings = lake.read(RECORDINGS)
-    clusters = strategies.of_model(lake.read(TRACK_CLUSTERS), args.cluster_model)
+    clusters = None
+    if TRACK_CLUSTERS in reads(args):
+        clusters = strategies.of_model(lake.read(TRACK_CLUSTERS), args.cluster_model)
     found = strategies.candidates(recordings, clusters).persist()
     rows = strategies.generate(found, args.strategy, per_anchor=args.per_anchor, seed=args.seed)
     names = ", ".join(f"'{s}'" for s in args.strategy)
@@ -47,7 +50,13 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     return {f"recordings for {r['split']}": r["n"] for r in anchors} | {"triplets": drawn}
 
 
-JOB = Job("generate_triplets", parse_args, run, (RECORDINGS, TRACK_CLUSTERS), (TRIPLETS,))
+def reads(args: argparse.Namespace) -> tuple[Table, ...]:
+    """Return the tables read: clusters only where a strategy asks for them."""
+    by_cluster = {"cluster", "mix"} & set(args.strategy)
+    return (RECORDINGS, TRACK_CLUSTERS) if by_cluster else (RECORDINGS,)
+
+
+JOB = Job("generate_triplets", parse_args, run, reads, (TRIPLETS,))
 
 if __name__ == "__main__":
     JOB.main()

@@ -48,7 +48,10 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     outcomes = recordings.inspect(frame, split=args.split, seed=args.seed).persist()
     found = with_track_ids(lake, recordings.good(outcomes))
     lake.ensure(RECORDINGS)
-    gone = recordings.removed(lake.spark.table(lake.identifier(RECORDINGS)), found, args.data_set)
+    known = lake.spark.table(lake.identifier(RECORDINGS))
+    gone = recordings.removed(
+        known, found, args.data_set
+    ).localCheckpoint()  # it reads what it marks
     lake.upsert(found.unionByName(gone), RECORDINGS)
     bad = spectrograms.bad(outcomes, "ingest_recordings")
     lake.n_quarantined = lake.upsert(bad, QUARANTINE)

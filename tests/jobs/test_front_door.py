@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import json
 
 import numpy as np
 import pytest
@@ -95,8 +96,10 @@ def test_broken_audio_is_set_aside_with_its_reason_and_the_rest_goes_on(
     assert sorted(reasons) == ["empty.mp3", "text.mp3"]
     assert reasons["empty.mp3"] == "empty_file"
     assert lake.count(RECORDINGS) == 1
-    decode = [*where, "--representation", "chroma"]
+    decode = [*where, "--representation", "chroma", "--json", tmp_path / "said.json"]
     assert submit(decode_audio, *decode)[0] == 0
+    said = json.loads((tmp_path / "said.json").read_text())
+    assert (said["read"], said["decoded now"], said["quarantined"]) == (1, 1, 0)
     again = lake.version(SPECTROGRAMS), lake.version(QUARANTINE)
     assert (submit(ingest_recordings, *ingest)[0], submit(decode_audio, *decode)[0]) == (0, 0)
     assert (lake.version(SPECTROGRAMS), lake.version(QUARANTINE)) == again
@@ -109,7 +112,9 @@ def test_file_that_breaks_later_is_set_aside_and_no_longer_present(spark, submit
     ingest += ["--audio-root", audio.parent]
     submit(ingest_recordings, *ingest)
     (audio / "good.wav").write_bytes(b"")
-    submit(ingest_recordings, *ingest)
+    submit(ingest_recordings, *ingest, "--json", tmp_path / "said.json")
+    said = json.loads((tmp_path / "said.json").read_text())
+    assert (said["recordings"], said["quarantined"], said["removed"]) == (0, 1, 1)
     states = [r["state"] for r in Lake(spark, str(tmp_path / "lake")).read(RECORDINGS).collect()]
     assert states == ["removed"]
 
