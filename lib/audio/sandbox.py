@@ -16,6 +16,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -134,6 +135,10 @@ def _serve(pipe: Any, parents: Any) -> None:
     faulthandler.disable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # for the parent to handle: it ends this process
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if (
+        "torch" in sys.modules
+    ):  # its pool of threads did not survive the fork: waiting for it is forever
+        sys.modules["torch"].set_num_threads(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # codecs talk; what matters is in the outcome
     while True:
         try:

@@ -1,4 +1,7 @@
 import dataclasses
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -181,6 +184,23 @@ def _allocate():
 def test_crash_in_the_sandbox_is_a_reason_not_a_crash():
     with pytest.raises(sandbox.Refused, match="the decoder ended with code -6"):
         sandbox.call(_die, limits=sandbox.Limits())
+
+
+def test_sandbox_of_a_process_that_used_many_threads_does_not_wait_for_them(tmp_path):
+    path = tmp_path / "a.wav"
+    sf.write(path, tone(60, seconds=60.0), 16_000)
+    code = (
+        "import sys, torch; torch.set_num_threads(4); torch.rand(2000, 2000) @ torch.rand(2000, 2000)\n"
+        "from lib.audio import sandbox, spectrograms; from lib.audio.representations import parameters\n"
+        "p, limits = parameters('chroma'), sandbox.Limits(wall_s=30)\n"
+        "spectrograms.tensor_of(sys.argv[1], p)\n"
+        "print(sandbox.call(spectrograms.tensor_of, sys.argv[1], p, limits=limits).shape)"
+    )
+    env = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, path], capture_output=True, text=True, timeout=90, env=env
+    )
+    assert done.stdout.strip() == "(36, 241)", done.stderr
 
 
 def test_time_limit_of_the_sandbox_holds():
