@@ -10,27 +10,21 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
 import resource
-import statistics
-import sys
 import tempfile
-import time
-from collections.abc import Callable
 
 import librosa
 import numpy as np
 import soundfile
 import torch
-from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.table import Table as Grid
 
+from benchmarks.measure import CORES, session, timed
 from lib.audio import recordings, sandbox, spectrograms
 from lib.audio.representations import Parameters, parameters
 from lib.io import files
 
-CORES = 2
 NAMES = ("log_frequency", "chroma", "log_mel")
 SECONDS = 240
 Row = tuple[str, str, str]
@@ -61,7 +55,7 @@ def hours_long(path: str) -> None:
 def plain(job: tuple[list[str], Parameters]) -> int:
     """Decode and pack files one after the other."""
     torch.set_num_threads(1)
-    return sum(len(spectrograms.packed(path, job[1])) for path in job[0])
+    return sum(len(spectrograms.decoded(path, job[1])) for path in job[0])
 
 
 def loop(paths: list[str], p: Parameters, pool: multiprocessing.pool.Pool) -> None:
@@ -73,22 +67,12 @@ def by_librosa(path: str, hop: int) -> None:
     np.abs(librosa.cqt(y, sr=rate, hop_length=hop, fmin=librosa.midi_to_hz(24), n_bins=84))
 
 
-def median(action: Callable[[], object], repeats: int) -> float:
-    """Return the median time [s] after one run to warm up."""
-    times = []
-    for _ in range(repeats + 1):
-        started = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times[1:])
-
-
 def peak_of(path: str, p: Parameters) -> float:
     """Return what one file takes at most in a process of its own, beyond its start [MiB]."""
 
     def work(pipe: multiprocessing.connection.Connection) -> None:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        spectrograms.packed(path, p)
+        spectrograms.decoded(path, p)
         pipe.send((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 
     ours, theirs = multiprocessing.Pipe()
@@ -103,10 +87,10 @@ def of_librosa(paths: list[str], repeats: int) -> list[Row]:
     """Compare log_frequency with librosa's constant-Q transform of the same files."""
     p = parameters("log_frequency")
     seconds = sum(soundfile.info(path).duration for path in paths)
-    ours = median(lambda: plain((paths, p)), repeats)
+    ours = timed(lambda: plain((paths, p)), repeats)
     rows = []
     for hop, note in ((512, "its default hop"), (4096, "a hop as long as ours")):
-        theirs = median(lambda hop=hop: [by_librosa(path, hop) for path in paths], 1)
+        theirs = timed(lambda hop=hop: [by_librosa(path, hop) for path in paths], 1)
         rows.append(
             (f"librosa load + cqt, {note}", f"{seconds / theirs:,.0f} x",
              f"ours is {theirs / ours:.1f} times as fast")
@@ -117,8 +101,7 @@ def of_librosa(paths: list[str], repeats: int) -> list[Row]:
 def of_spark(paths: list[str], names: list[str], repeats: int) -> list[Row]:
     """Compare decode_audio's work through Spark with a plain loop on the same cores."""
     seconds = sum(soundfile.info(path).duration for path in paths)
-    spark = SparkSession.builder.master(f"local[{CORES}]").getOrCreate()
-    spark.sparkContext.setLogLevel("ERROR")
+    spark = session()
     found = spark.createDataFrame(
         [(str(i), path, files.sha256_of(path)) for i, path in enumerate(paths)],
         "recording_id string, uri string, sha256 string",
@@ -128,8 +111,8 @@ def of_spark(paths: list[str], names: list[str], repeats: int) -> list[Row]:
         for name in names:
             p = parameters(name)
             decoded = spectrograms.decode_recordings(found, p, sandbox.Limits())
-            alone = median(lambda p=p: loop(paths, p, pool), repeats)
-            spread = median(
+            alone = timed(lambda p=p: loop(paths, p, pool), repeats)
+            spread = timed(
                 lambda d=decoded: d.write.format("noop").mode("overwrite").save(), repeats
             )
             rows += [
@@ -162,8 +145,6 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=NAMES, choices=NAMES, help="representations")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    os.environ |= {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
-    os.environ["PYTHONPATH"] = os.getcwd()
     with tempfile.TemporaryDirectory() as folder:
         if not asked.audio:
             made(folder, asked.files)

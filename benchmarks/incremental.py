@@ -6,31 +6,18 @@ python -m benchmarks.incremental --audio FOLDER
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import soundfile
-from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.table import Table as Grid
 
+from benchmarks.measure import session
 from jobs import decode_audio, ingest_recordings
 from lib.audio import recordings
-from tests.conftest import settings
-
-
-def session() -> SparkSession:
-    """Return a local session with Delta, as spark-submit.sh would configure it."""
-    os.environ |= {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
-    os.environ["PYTHONPATH"] = os.getcwd()
-    builder = SparkSession.builder.master("local[2]")
-    for name, value in (settings() | {"spark.driver.memory": "4g"}).items():
-        builder = builder.config(name, value.strip())
-    return builder.getOrCreate()
 
 
 def main() -> None:
@@ -38,7 +25,6 @@ def main() -> None:
     parser.add_argument("--audio", required=True, metavar="FOLDER", help="at least 100 files")
     asked = parser.parse_args()
     spark = session()
-    spark.sparkContext.setLogLevel("ERROR")
     paths = [x.uri for x in recordings.from_folder(asked.audio, "x", "flat")]
     hours = sum(soundfile.info(path).duration for path in paths) / 3600
     grid = Grid("run", "ingest_recordings [s]", "decode_audio [s]", "together", "of the first")

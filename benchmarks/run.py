@@ -6,10 +6,7 @@ These machines are noisy: every figure is the median of repeats and is given as 
 from __future__ import annotations
 
 import resource
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import librosa
@@ -19,6 +16,7 @@ import torch
 from rich.console import Console
 from rich.table import Table as Grid
 
+from benchmarks.measure import timed
 from lib.audio import direct, sandbox, tensors
 from lib.audio.representations import parameters
 from lib.audio.songs import compose
@@ -29,18 +27,6 @@ from lib.retrieval import qmax
 from lib.training import networks
 
 SECONDS = 180
-REPEATS = 5
-
-
-def timed(action: Callable[[], object]) -> float:
-    """Return the median time of a few runs [s], after one to warm up."""
-    action()
-    times = []
-    for _ in range(REPEATS):
-        started = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
 
 
 def song(folder: str) -> str:

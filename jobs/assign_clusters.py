@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from lib.catalog.cluster_rows import assigned_rows, find_model
 from lib.io.job import Job, Summary, job_parser
-from lib.io.lake import Lake
+from lib.io.lake import Lake, settled
 from lib.io.models import newest
 from schemas.cluster_models import CLUSTER_MODELS
 from schemas.models import MODELS
@@ -39,7 +39,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     fitted = lake.read(TRACK_CLUSTERS).where(
         f"cluster_model_id = '{model.cluster_model_id}' AND method = 'nearest_center'"
     )
-    new = features.join(fitted.select("track_id"), "track_id", "left_anti").localCheckpoint()
+    new = settled(features.join(fitted.select("track_id"), "track_id", "left_anti"))
     rows = assigned_rows(new, model, classifier.path).persist()
     n_rows = lake.upsert(rows, TRACK_CLUSTERS)
     agreement = rows.agg(F.mean(F.col("agrees").cast("double"))).head()[0]

@@ -13,7 +13,7 @@ import argparse
 
 from lib.audio import representations, sandbox, spectrograms
 from lib.io.job import Job, Summary, job_parser
-from lib.io.lake import Lake
+from lib.io.lake import Lake, settled
 from schemas.quarantine import QUARANTINE
 from schemas.recordings import NOTES, RECORDINGS
 from schemas.spectrograms import SPECTROGRAMS
@@ -43,7 +43,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     wanted = lake.read(RECORDINGS).where(f"state = 'present' AND codec <> '{NOTES}'")
     lake.ensure(SPECTROGRAMS)
     known = lake.spark.table(lake.identifier(SPECTROGRAMS))
-    new = spectrograms.not_decoded(wanted, known, p).localCheckpoint()  # what was new stays so
+    new = settled(spectrograms.not_decoded(wanted, known, p))
     outcomes = spectrograms.decode_recordings(new, p, sandbox.Limits()).persist()
     lake.upsert(spectrograms.good(outcomes), SPECTROGRAMS)
     lake.n_quarantined = lake.upsert(spectrograms.bad(outcomes, "decode_audio"), QUARANTINE)

@@ -47,11 +47,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     frame = recordings.as_frame(lake.spark, listed)
     outcomes = recordings.inspect(frame, split=args.split, seed=args.seed).persist()
     found = with_track_ids(lake, recordings.good(outcomes))
-    lake.ensure(RECORDINGS)
-    known = lake.spark.table(lake.identifier(RECORDINGS))
-    gone = recordings.removed(
-        known, found, args.data_set
-    ).localCheckpoint()  # it reads what it marks
+    gone = recordings.removed(lake, found, args.data_set)
     lake.upsert(found.unionByName(gone), RECORDINGS)
     bad = spectrograms.bad(outcomes, "ingest_recordings")
     lake.n_quarantined = lake.upsert(bad, QUARANTINE)

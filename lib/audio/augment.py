@@ -21,11 +21,10 @@ import numpy as np
 import torch
 import torchaudio
 
-from lib.audio.representations import LOW, REGISTERS, parameters, roll_key
+from lib.audio.representations import FLOOR_DB, LOW, REGISTERS, hertz_of, parameters, roll_key
 
 SOUND = "sound"
-_EDGES_HZ = tuple(440 * 2 ** ((LOW + a - 69) / 12) for a, _ in REGISTERS[1:])  # 131 and 523 Hz
-_MEL_HZ = 22_050
+_EDGES_HZ = tuple(float(hertz_of(LOW + a)) for a, _ in REGISTERS[1:])  # 131 and 523 Hz
 
 
 @dataclass(frozen=True)
@@ -37,19 +36,20 @@ class Effect:
     low: float
     high: float
     n_values: int = 1
+    neutral: Any = None  # the value that changes nothing, where there is one
 
 
 VOCABULARY = {
     "crop": Effect("keep a stretch: start, length", "share of the whole", 0, 1, 2),
     "time_stretch": Effect(
-        "longer (> 1) or shorter, in the same key", "ratio of the lengths", 0.25, 4
+        "longer (> 1) or shorter, in the same key", "ratio of the lengths", 0.25, 4, neutral=1
     ),
-    "pitch_shift": Effect("another key, at the same tempo", "semitones", -24, 24),
-    "timbre": Effect("stronger overtones", "share", 0, 1),
-    "eq": Effect("bass (< 131 Hz), middle and treble (> 523 Hz)", "dB", -60, 24, 3),
-    "reverb": Effect("a room: time until it is 60 dB down", "s", 0, 10),
-    "noise": Effect("white noise", "share of the input's spread", 0, 10),
-    "gain": Effect("louder or softer; frames of unit norm hold no level", "dB", -60, 24),
+    "pitch_shift": Effect("another key, at the same tempo", "semitones", -24, 24, neutral=0),
+    "timbre": Effect("stronger overtones", "share", 0, 1, neutral=0),
+    "eq": Effect("bass (< 131 Hz), middle and treble (> 523 Hz)", "dB", -60, 24, 3, (0, 0, 0)),
+    "reverb": Effect("a room: time until it is 60 dB down", "s", 0, 10, neutral=0),
+    "noise": Effect("white noise", "share of the input's spread", 0, 10, neutral=0),
+    "gain": Effect("louder or softer; frames of unit norm hold no level", "dB", -60, 24, neutral=0),
     "mask": Effect("silence a stretch: start, length", "share of the whole", 0, 1, 2),
 }
 Values = Mapping[str, Any]
@@ -113,6 +113,8 @@ def apply(
     made = x
     for number, (name, value) in enumerate(effects.items()):
         rng = np.random.default_rng([seed, number])
+        if np.array_equal(value, VOCABULARY[name].neutral):
+            continue
         made = on[name](made, value, rng=rng, kind=kind, rate=sample_rate)
     if made is x:
         return x
@@ -120,7 +122,7 @@ def apply(
         norms = np.linalg.norm(made, axis=0, keepdims=True)
         made = made / np.maximum(norms, 1e-6) * (norms > 1e-6)
     elif kind == "log_mel":
-        made = np.maximum(made, -80.0)
+        made = np.maximum(made, FLOOR_DB)
     return np.ascontiguousarray(made, np.float32)
 
 
@@ -163,39 +165,35 @@ def _crop(x: np.ndarray, value: list[float], **_: Any) -> np.ndarray:
 def _mask(x: np.ndarray, value: list[float], **about: Any) -> np.ndarray:
     start, length = (round(v * x.shape[-1]) for v in value)
     masked = x.copy()
-    masked[..., start : start + length] = -80.0 if about["kind"] == "log_mel" else 0.0
+    masked[..., start : start + length] = FLOOR_DB if about["kind"] == "log_mel" else 0.0
     return masked
 
 
 def _noise(
     x: np.ndarray, share: float, *, rng: np.random.Generator, kind: str, **_: Any
 ) -> np.ndarray:
-    if not share:
-        return x
     noise = share * np.std(x) * rng.standard_normal(x.shape, np.float32)
     return x + (np.abs(noise) if kind in {"chroma", "log_frequency"} else noise)
 
 
 def _stretch_tensor(x: np.ndarray, ratio: float, **_: Any) -> np.ndarray:
-    return x if ratio == 1 else stretch_time(x, ratio)
+    return stretch_time(x, ratio)
 
 
 def _shift_tensor(x: np.ndarray, semitones: float, *, kind: str, **_: Any) -> np.ndarray:
     steps = round(semitones)
-    if not steps:
+    if not steps:  # less than half a semitone
         return x
     if kind == "chroma":
         return roll_key(x, steps)
     if kind == "log_frequency":
         return _moved(x, np.arange(len(x)) - steps, 0.0)
     mel = _mel_hertz(len(x)) / 2 ** (steps / 12)
-    return _moved(x, np.searchsorted(_mel_hertz(len(x)), mel) - 1, -80.0)
+    return _moved(x, np.searchsorted(_mel_hertz(len(x)), mel) - 1, FLOOR_DB)
 
 
 def _timbre_tensor(x: np.ndarray, share: float, *, kind: str, **_: Any) -> np.ndarray:
     """Add what an octave and a twelfth up would sound like."""
-    if not share:
-        return x
     if kind == "log_mel":  # overtones brighten: a tilt, its middle at 1 kHz
         return x + 6 * share * np.log2(np.maximum(_mel_hertz(len(x)), 60.0) / 1000)[:, None]
     octave, twelfth = (_shift_tensor(x, n, kind=kind) for n in (12, 19))
@@ -203,8 +201,6 @@ def _timbre_tensor(x: np.ndarray, share: float, *, kind: str, **_: Any) -> np.nd
 
 
 def _eq_tensor(x: np.ndarray, decibels: list[float], *, kind: str, **_: Any) -> np.ndarray:
-    if not any(decibels):
-        return x
     if kind == "log_mel":
         return x + np.asarray(decibels)[np.searchsorted(_EDGES_HZ, _mel_hertz(len(x)))][:, None]
     widths = [len(x) // 3] * 3 if kind == "chroma" else [b - a for a, b in REGISTERS]
@@ -217,18 +213,14 @@ def _reverb_tensor(x: np.ndarray, seconds: float, *, kind: str, **_: Any) -> np.
     if per_frame > 80:
         return x
     wet = x.copy()
+    factor, step = (1.0, per_frame) if kind == "log_mel" else (10 ** (-per_frame / 20), 0.0)
     for t in range(1, x.shape[1]):
-        decayed = (
-            wet[:, t - 1] - per_frame
-            if kind == "log_mel"
-            else wet[:, t - 1] * 10 ** (-per_frame / 20)
-        )
-        wet[:, t] = np.maximum(wet[:, t], decayed)
+        wet[:, t] = np.maximum(wet[:, t], wet[:, t - 1] * factor - step)
     return wet
 
 
 def _gain_tensor(x: np.ndarray, decibels: float, *, kind: str, **_: Any) -> np.ndarray:
-    return x + decibels if decibels and kind == "log_mel" else x
+    return x + decibels if kind == "log_mel" else x
 
 
 def _moved(x: np.ndarray, source: np.ndarray, empty: float) -> np.ndarray:
@@ -238,7 +230,7 @@ def _moved(x: np.ndarray, source: np.ndarray, empty: float) -> np.ndarray:
 
 def _mel_hertz(n_mels: int) -> np.ndarray:
     """Return the centres of log_mel's bands [Hz] (Slaney's scale: linear below 1 kHz)."""
-    top = 15 + np.log(_MEL_HZ / 2 / 1000) / (np.log(6.4) / 27)
+    top = 15 + np.log(parameters("log_mel").sample_rate / 2 / 1000) / (np.log(6.4) / 27)
     mel = np.linspace(0, top, n_mels + 2)[1:-1]
     return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp((mel - 15) * np.log(6.4) / 27))
 
@@ -256,17 +248,15 @@ def _by_audiomentations(x: np.ndarray, hertz: int, name: str, /, **values: float
 
 
 def _stretch_sound(x: np.ndarray, ratio: float, *, rate: int, **_: Any) -> np.ndarray:
-    return x if ratio == 1 else _by_audiomentations(x, rate, "TimeStretch", rate=1 / ratio)
+    return _by_audiomentations(x, rate, "TimeStretch", rate=1 / ratio)
 
 
 def _shift_sound(x: np.ndarray, semitones: float, *, rate: int, **_: Any) -> np.ndarray:
-    if not semitones:
-        return x
     return _by_audiomentations(x, rate, "PitchShift", num_semitones=semitones)
 
 
 def _timbre_sound(x: np.ndarray, share: float, *, rate: int, **_: Any) -> np.ndarray:
-    return _by_audiomentations(x, rate, "TanhDistortion", distortion_amount=share) if share else x
+    return _by_audiomentations(x, rate, "TanhDistortion", distortion_amount=share)
 
 
 def _eq_sound(x: np.ndarray, decibels: list[float], *, rate: int, **_: Any) -> np.ndarray:
@@ -278,7 +268,7 @@ def _eq_sound(x: np.ndarray, decibels: list[float], *, rate: int, **_: Any) -> n
     for name, hertz, gain in shelves:
         if gain:
             x = _by_audiomentations(x, rate, name, center_freq=hertz, gain_db=gain, q_factor=0.7)
-    return _gain_sound(x, middle, rate=rate)
+    return _gain_sound(x, middle, rate=rate) if middle else x
 
 
 def _reverb_sound(
@@ -296,8 +286,6 @@ def _reverb_sound(
 
 
 def _gain_sound(x: np.ndarray, decibels: float, *, rate: int, **_: Any) -> np.ndarray:
-    if not decibels:
-        return x
     return _by_audiomentations(x, rate, "Gain", amplitude_ratio=10 ** (decibels / 20))
 
 

@@ -15,14 +15,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from scipy.ndimage import convolve1d
 
 from lib.audio import representations
-from lib.audio.render import DRUM_SECONDS, INSTRUMENTS, RELEASE_S, ROOM, drum_hit
-from lib.audio.representations import HIGH, LOW, REGISTERS, parameters
+from lib.audio.render import DRUM_SECONDS, INSTRUMENTS, RELEASE_S, ROOM, check, drum_hit
+from lib.audio.representations import HIGH, LOW, hertz_of, parameters, windows
 from lib.audio.versions import Score, VersionSpec
 
 FINE = 8  # fine frames a frame: notes begin and end on these
@@ -46,7 +45,7 @@ def hearing() -> Hearing:
     """Run the representation on a sine of each semitone, on noise, and on each drum."""
     rate, rng = _P.sample_rate, np.random.default_rng(0)
     t = np.arange(3 * rate) / rate
-    sines = [_heard(np.sin(2 * np.pi * _hertz(m) * t)) for m in range(LOW, HIGH)]
+    sines = [_heard(np.sin(2 * np.pi * hertz_of(m) * t)) for m in range(LOW, HIGH)]
     noise = _heard(rng.standard_normal(120 * rate))
     drums = []
     for kind in range(len(DRUM_SECONDS)):
@@ -73,8 +72,7 @@ def log_frequency(score: Score, spec: VersionSpec) -> np.ndarray:
     ValueError
         If an instrument is unknown or the score has no length.
     """
-    if score.duration_s <= 0:
-        raise ValueError(f"duration_s must be positive [s], got {score.duration_s}")
+    check(score)
     rng = np.random.default_rng([spec.seed, 2])
     n_frames = 1 + int(score.duration_s * _P.frames_per_second)
     power = np.zeros((N, n_frames * FINE))
@@ -83,14 +81,10 @@ def log_frequency(score: Score, spec: VersionSpec) -> np.ndarray:
     heard = hearing()
     seen = heard.sine @ _through_windows(_in_room(power, spec.room))
     seen += _drums(score.drums, n_frames, rng) * ((1 - spec.room) ** 2 + spec.room**2)
-    seen /= 1 + (_hertz(np.arange(LOW, HIGH)) / spec.lowpass_hz)[:, None] ** 8  # Butterworth
+    seen /= 1 + (hertz_of(np.arange(LOW, HIGH)) / spec.lowpass_hz)[:, None] ** 8  # Butterworth
     variance = power.sum(axis=0).mean() / 2 * 10 ** (spec.noise_db / 10)
     speckle = np.maximum(1 + heard.spread[:, None] * rng.standard_normal(seen.shape), 0) ** 2
     return representations.compress(np.sqrt(seen + variance * heard.noise[:, None] * speckle))
-
-
-def _hertz(midi: Any) -> Any:
-    return 440 * 2 ** ((midi - 69) / 12)
 
 
 def _heard(sound: np.ndarray, hop: int = _P.hop) -> np.ndarray:
@@ -99,8 +93,6 @@ def _heard(sound: np.ndarray, hop: int = _P.hop) -> np.ndarray:
 
 def _add_notes(power: np.ndarray, instrument: str, notes: np.ndarray, tuning: float) -> None:
     """Add every harmonic of every note to its semitone, fine frame by fine frame."""
-    if instrument not in INSTRUMENTS:
-        raise ValueError(f"instrument must be one of {sorted(INSTRUMENTS)}, got {instrument!r}")
     if not len(notes):
         return
     strengths, attack, decay, _ = INSTRUMENTS[instrument]
@@ -114,14 +106,12 @@ def _add_notes(power: np.ndarray, instrument: str, notes: np.ndarray, tuning: fl
     level = (velocity[:, None] * envelope) ** 2
     inside = (at >= 0) & (at < power.shape[1]) & (level > 1e-9)
     note, at, level = np.nonzero(inside)[0], at[inside], level[inside]
-    harmonics = np.minimum(8, 0.45 * _P.sample_rate // _hertz(pitch))
+    harmonics = np.minimum(8, 0.45 * _P.sample_rate // hertz_of(pitch))
     for number, strength in enumerate(strengths, 1):
         bins = np.round(pitch - tuning + 12 * np.log2(number)).astype(int) - LOW
         bins = np.where((bins >= 0) & (bins < N) & (number <= harmonics), bins, -1)[note]
-        index, added = (
-            bins * power.shape[1] + at,
-            level * strength**2 / np.sum(np.square(strengths)),
-        )
+        index = bins * power.shape[1] + at
+        added = level * strength**2 / np.sum(np.square(strengths))
         heard = bins >= 0
         power += np.bincount(index[heard], added[heard], power.size).reshape(power.shape)
 
@@ -140,7 +130,7 @@ def _in_room(power: np.ndarray, room: float) -> np.ndarray:
 def _through_windows(power: np.ndarray) -> np.ndarray:
     """Smear over time by each register's window; keep every FINE-th frame."""
     seen = np.empty((N, power.shape[1] // FINE))
-    for (a, b), window in zip(REGISTERS, (_P.n_fft, _P.n_fft // 2, _P.n_fft // 4), strict=True):
+    for (a, b), window in windows(_P):
         shape = np.hanning(max(1, round(window / _P.hop * FINE)) + 2)[1:-1]
         smeared = convolve1d(power[a:b], shape / shape.sum(), axis=1, mode="constant")
         seen[a:b] = smeared[:, ::FINE]
@@ -149,9 +139,9 @@ def _through_windows(power: np.ndarray) -> np.ndarray:
 
 def _drums(drums: np.ndarray, n_frames: int, rng: np.random.Generator) -> np.ndarray:
     """Lay what is heard of each hit where it is struck."""
-    seen = np.zeros((N, n_frames))
+    seen, hits = np.zeros((N, n_frames)), hearing().drums
     for onset, kind, velocity in drums:
-        heard = hearing().drums[int(kind)]
+        heard = hits[int(kind)]
         struck = heard.shape[1] // 2  # the fine frame of the hit in `heard`
         first = max(0, int(onset * _P.frames_per_second) - 3)
         frames = np.arange(first, min(first + 8, n_frames))

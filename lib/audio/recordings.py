@@ -29,6 +29,7 @@ from pyspark.sql import types as T
 from lib.audio import decode, sandbox
 from lib.io import files
 from lib.io.errors import InputError
+from lib.io.lake import Lake, settled
 from lib.io.rows import map_rows
 from schemas.recordings import RECORDINGS
 
@@ -204,10 +205,12 @@ def good(outcomes: DataFrame) -> DataFrame:
     return outcomes.where("reason IS NULL").select(*RECORDINGS.column_names)
 
 
-def removed(known: DataFrame, found: DataFrame, data_set: str) -> DataFrame:
+def removed(lake: Lake, found: DataFrame, data_set: str) -> DataFrame:
     """Return the known recordings of a data set whose file is gone or broken now, marked."""
+    lake.ensure(RECORDINGS)
+    known = lake.spark.table(lake.identifier(RECORDINGS))
     gone = known.where((F.col("data_set") == data_set) & (F.col("state") == "present"))
-    return (
+    return settled(
         gone.join(found.select("recording_id"), "recording_id", "left_anti")
         .withColumn("state", F.lit("removed"))
         .select(*RECORDINGS.column_names)

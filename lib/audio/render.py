@@ -11,6 +11,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.signal import butter, sosfilt
 
+from lib.audio.representations import hertz_of
 from lib.audio.versions import Score, VersionSpec
 
 TABLE = 2048
@@ -38,8 +39,8 @@ def _wave(instrument: str, n_harmonics: int) -> np.ndarray:
     return (wave / np.sqrt(sum(a * a for a in strengths))).astype(np.float32)
 
 
-def render(score: Score, spec: VersionSpec, *, sample_rate: int = 16_000) -> np.ndarray:
-    """Return the sound of a version, shape (n,), float32, mono.
+def check(score: Score) -> None:
+    """Refuse a score that cannot be played.
 
     Raises
     ------
@@ -48,11 +49,23 @@ def render(score: Score, spec: VersionSpec, *, sample_rate: int = 16_000) -> np.
     """
     if score.duration_s <= 0:
         raise ValueError(f"duration_s must be positive [s], got {score.duration_s}")
+    for instrument, _ in score.parts.values():
+        if instrument not in INSTRUMENTS:
+            raise ValueError(f"instrument must be one of {sorted(INSTRUMENTS)}, got {instrument!r}")
+
+
+def render(score: Score, spec: VersionSpec, *, sample_rate: int = 16_000) -> np.ndarray:
+    """Return the sound of a version, shape (n,), float32, mono.
+
+    Raises
+    ------
+    ValueError
+        If an instrument is unknown or the score has no length.
+    """
+    check(score)
     rng = np.random.default_rng([spec.seed, 1])
     mix = np.zeros(int(score.duration_s * sample_rate), dtype=np.float32)
     for instrument, notes in score.parts.values():
-        if instrument not in INSTRUMENTS:
-            raise ValueError(f"instrument must be one of {sorted(INSTRUMENTS)}, got {instrument!r}")
         for onset, duration, pitch, velocity in notes:
             _add_note(mix, instrument, (onset, duration, pitch, velocity), sample_rate)
     for onset, kind, velocity in score.drums:
@@ -68,12 +81,12 @@ def _add_note(mix: np.ndarray, instrument: str, note: tuple, sample_rate: int) -
     if n <= 0 or start < 0:
         return
     t = np.arange(n, dtype=np.float32) / sample_rate
-    frequency = 440.0 * 2 ** ((pitch - 69) / 12)
+    frequency = hertz_of(pitch)
     phase = frequency * t
     if vibrato:
         depth = frequency * (2 ** (vibrato / 12) - 1)
         phase += depth / (2 * np.pi * 5.5) * np.sin(2 * np.pi * 5.5 * t)
-    harmonics = int(max(1, min(8, 0.45 * sample_rate // frequency)))
+    harmonics = int(max(1, min(8, 0.45 * sample_rate // float(frequency))))
     index = (phase * TABLE).astype(np.int64) & (TABLE - 1)
     envelope = np.minimum(t / attack, 1.0) * np.exp(-decay * t)
     envelope *= np.clip((duration + RELEASE_S - t) / RELEASE_S, 0, 1)

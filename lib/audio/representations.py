@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torchaudio
 from scipy.ndimage import gaussian_filter1d
@@ -25,6 +26,7 @@ from scipy.ndimage import gaussian_filter1d
 LOW, HIGH, SUB = 24, 108, 5  # MIDI range; bins a semitone before tuning
 REGISTERS = ((0, 24), (24, 48), (48, 84))  # of the 84 semitones: bass, middle, treble
 NAMES = ("log_mel", "log_frequency", "chroma")
+FLOOR_DB = -80.0  # log_mel's silence
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,22 @@ def compute(blocks: Iterable[np.ndarray], p: Parameters) -> np.ndarray:
     return fold(semitones) if p.representation == "chroma" else semitones
 
 
+def hertz_of(midi: npt.ArrayLike) -> np.ndarray:
+    """Return the frequency of MIDI pitches [Hz].
+
+    Examples
+    --------
+    >>> float(hertz_of(81))
+    880.0
+    """
+    return 440 * 2 ** ((np.asarray(midi) - 69) / 12)
+
+
+def windows(p: Parameters) -> list[tuple[tuple[int, int], int]]:
+    """Return each register of `REGISTERS` with the length of its window [samples]."""
+    return list(zip(REGISTERS, (p.n_fft, p.n_fft // 2, p.n_fft // 4), strict=True))
+
+
 def fold(semitones: np.ndarray) -> np.ndarray:
     """Fold (84, T) semitones to (36, T): three registers of twelve pitch classes, unit frames."""
     folded = [semitones[a:b].reshape(-1, 12, semitones.shape[1]).sum(axis=0) for a, b in REGISTERS]
@@ -126,7 +144,7 @@ def _mel(p: Parameters) -> torchaudio.transforms.MelSpectrogram:
 def _log_mel(blocks: Iterable[np.ndarray], p: Parameters) -> np.ndarray:
     x = torch.cat([_mel(p)(sound) for sound in _frames(blocks, p)], dim=1)
     x.clamp_(min=1e-10).log10_().mul_(10)  # in place: hours of sound are large
-    return x.sub_(x.max()).clamp_(min=-80.0).numpy()
+    return x.sub_(x.max()).clamp_(min=FLOOR_DB).numpy()
 
 
 @dataclass(frozen=True)
@@ -142,11 +160,11 @@ class _Register:
 def _bank(p: Parameters) -> tuple[_Register, ...]:
     """Three windows, long for the bass and short for the treble, each with its bins' weights."""
     bank = []
-    for (a, b), window in zip(REGISTERS, (p.n_fft, p.n_fft // 2, p.n_fft // 4), strict=True):
+    for (a, b), window in windows(p):
         frequencies = np.fft.rfftfreq(window, 1 / p.sample_rate)
         pitch = 69 + 12 * np.log2(np.maximum(frequencies, 1.0) / 440)
         centres = LOW + a + (np.arange((b - a) * SUB) - SUB // 2) / SUB
-        hertz = 440 * 2 ** ((centres - 69) / 12)
+        hertz = hertz_of(centres)
         width = np.maximum(0.12, 12 / np.log(2) * 0.6 * p.sample_rate / window / hertz)
         weights = np.exp(-0.5 * ((pitch[None] - centres[:, None]) / width[:, None]) ** 2)
         weights[:, frequencies < 20] = 0

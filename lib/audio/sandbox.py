@@ -135,9 +135,7 @@ def _serve(pipe: Any, parents: Any) -> None:
     faulthandler.disable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # for the parent to handle: it ends this process
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if (
-        "torch" in sys.modules
-    ):  # its pool of threads did not survive the fork: waiting for it is forever
+    if "torch" in sys.modules:  # its threads did not survive the fork: to wait for them is forever
         sys.modules["torch"].set_num_threads(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # codecs talk; what matters is in the outcome
     while True:

@@ -71,13 +71,21 @@ def segments(tensor: np.ndarray, p: Parameters) -> Iterator[tuple[float, np.ndar
             yield p.start_s + first / p.frames_per_second, piece
 
 
-def packed(path: str, p: Parameters) -> list[dict]:
-    """Decode one file to the columns of `spectrograms` that tell its segments, packed."""
+def packed(tensor: np.ndarray, p: Parameters) -> list[dict]:
+    """Return the segments of a tensor as all columns of `spectrograms` that it decides."""
+    about = {
+        "representation": p.representation,
+        "parameters_id": parameters_id(p),
+        "parameters": json.dumps(p.to_dict(), sort_keys=True),
+        "frames_per_second": p.frames_per_second,
+        "dtype": "uint8",
+    }
     rows = []
-    for number, (start_s, piece) in enumerate(segments(tensor_of(path, p), p)):
+    for number, (start_s, piece) in enumerate(segments(tensor, p)):
         data, scale, offset = tensors.pack(piece)
         rows.append(
-            {
+            about
+            | {
                 "segment": number,
                 "start_s": start_s,
                 "duration_s": piece.shape[1] / p.frames_per_second,
@@ -88,6 +96,11 @@ def packed(path: str, p: Parameters) -> list[dict]:
             }
         )
     return rows
+
+
+def decoded(path: str, p: Parameters) -> list[dict]:
+    """Decode one file to its segments, as `packed` returns them."""
+    return packed(tensor_of(path, p), p)
 
 
 def rows_of(
@@ -101,20 +114,12 @@ def rows_of(
                 raise sandbox.Refused("missing", "the file is gone")
             if files.sha256_of(path) != sha256:
                 raise sandbox.Refused("changed", "not the content that ingest_recordings saw")
-            pieces = sandbox.call(packed, path, p, limits=limits)
+            pieces = sandbox.call(decoded, path, p, limits=limits)
     except sandbox.Refused as error:
         return [about | {"reason": error.reason, "detail": error.detail}]
     except OSError as error:
         return [about | {"reason": "unreadable", "detail": str(error)}]
-    about |= {
-        "representation": p.representation,
-        "parameters_id": parameters_id(p),
-        "parameters": json.dumps(p.to_dict(), sort_keys=True),
-        "sha256": sha256,
-        "frames_per_second": p.frames_per_second,
-        "dtype": "uint8",
-    }
-    return [about | piece for piece in pieces]
+    return [about | {"sha256": sha256} | piece for piece in pieces]
 
 
 def decode_recordings(recordings: DataFrame, p: Parameters, limits: sandbox.Limits) -> DataFrame:

@@ -15,7 +15,7 @@ import soundfile as sf
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
-from lib.audio import direct, songs, spectrograms, tensors
+from lib.audio import direct, songs, spectrograms
 from lib.audio.render import render
 from lib.audio.representations import fold, parameters
 from lib.audio.songs import Song
@@ -86,21 +86,15 @@ def described(song: Song, spec: VersionSpec) -> str:
 def written_version(song: Song, spec: VersionSpec, number: int, data_set: str, split: str) -> dict:
     """Write one version straight as chroma: the columns of its recording and of its spectrogram."""
     p = parameters("chroma")
-    chroma = fold(direct.log_frequency(arrange(song, spec), spec))
-    data, scale, offset = tensors.pack(chroma)
-    said = described(song, spec)
-    return {
+    (row,) = spectrograms.packed(fold(direct.log_frequency(arrange(song, spec), spec)), p)
+    data, said = row["tensor"], described(song, spec)
+    return row | {
         "recording_id": f"{song.song_id}-n{number}",
         "data_set": data_set, "work_id": song.song_id, "title": song.title,
         "artist": _ARTISTS[number % len(_ARTISTS)], "split": split,
         "uri": f"notes:{song.song_id}#{spec.seed}", "n_bytes": len(data), "codec": NOTES,
         "sha256": hashlib.sha256(f"{song.song_id}{said}".encode() + data).hexdigest(),
         "sample_rate": p.sample_rate, "channels": 1, "spec": said, "state": "present",
-        "representation": p.representation, "parameters_id": spectrograms.parameters_id(p),
-        "segment": 0, "parameters": json.dumps(p.to_dict(), sort_keys=True),
-        "start_s": 0.0, "duration_s": chroma.shape[1] / p.frames_per_second,
-        "frames_per_second": p.frames_per_second, "shape": list(chroma.shape),
-        "dtype": "uint8", "scale": scale, "offset": offset, "tensor": data,
     }  # fmt: skip
 
 
@@ -113,9 +107,12 @@ def synthesize(
 
     A song that cannot be read becomes one row with a reason.
     """
-    sample = _sampler(n_versions, max_phrases, seed)
-    make = lambda song, spec, v, split: write_version(song, spec, v, out, split)  # noqa: E731
-    return _versions(spark, names, _made_by(load, sample, make), _OUTCOME)
+
+    def versions(song: Song, split: str) -> list[dict]:
+        specs = _specs(song, n_versions, max_phrases, seed)
+        return [write_version(song, spec, v, out, split) for v, spec in enumerate(specs)]
+
+    return _of_songs(spark, load, names, versions, _OUTCOME)
 
 
 def write_directly(
@@ -123,38 +120,33 @@ def write_directly(
     n_versions: int, max_phrases: int | None, seed: int,
 ) -> DataFrame:  # fmt: skip
     """Make the versions of many songs as chroma; columns of `recordings` and `spectrograms`, reason."""
-    sample = _sampler(n_versions, max_phrases, seed)
-    make = lambda song, spec, v, split: written_version(song, spec, v, data_set, split)  # noqa: E731
-    return _versions(spark, names, _made_by(load, sample, make), _WRITTEN)
+
+    def versions(song: Song, split: str) -> list[dict]:
+        specs = _specs(song, n_versions, max_phrases, seed)
+        return [written_version(song, spec, v, data_set, split) for v, spec in enumerate(specs)]
+
+    return _of_songs(spark, load, names, versions, _WRITTEN)
 
 
-def _sampler(n: int, max_phrases: int | None, seed: int) -> Callable[[Song], list[VersionSpec]]:
-    return lambda song: [sample_spec(song, seed + v, max_phrases=max_phrases) for v in range(n)]
+def _specs(song: Song, n: int, max_phrases: int | None, seed: int) -> list[VersionSpec]:
+    return [sample_spec(song, seed + v, max_phrases=max_phrases) for v in range(n)]
 
 
-def _made_by(
+def _of_songs(
+    spark: SparkSession,
     load: Callable[[str], Song],
-    sample: Callable[[Song], list[VersionSpec]],
-    make: Callable[[Song, VersionSpec, int, str], dict],
-) -> Callable[[dict], list[dict]]:
-    def versions(row: dict) -> list[dict]:
+    names: list[tuple[str, str]],
+    versions: Callable[[Song, str], list[dict]],
+    schema: T.StructType,
+) -> DataFrame:
+    def rows(row: dict) -> list[dict]:
         try:
-            song = load(row["name"])
-            return [make(song, spec, v, row["split"]) for v, spec in enumerate(sample(song))]
+            return versions(load(row["name"]), row["split"])
         except ValueError as error:
             return [{"work_id": row["name"], "reason": str(error)}]
 
-    return versions
-
-
-def _versions(
-    spark: SparkSession,
-    names: list[tuple[str, str]],
-    versions: Callable[[dict], list[dict]],
-    schema: T.StructType,
-) -> DataFrame:
     listed = spark.createDataFrame(names, "name string, split string")
-    return map_rows(listed, versions, schema, spread_by="name")
+    return map_rows(listed, rows, schema, spread_by="name")
 
 
 def write_manifest(rows: list[dict], out: Path) -> Path:

@@ -34,9 +34,7 @@ def as_tables(lake: Lake, data_set: str, names: Names, how: dict[str, Any]) -> O
     n_made = made.count()
     if n_made:
         found = made.select(*RECORDINGS.column_names)
-        lake.ensure(RECORDINGS)
-        known = lake.spark.table(lake.identifier(RECORDINGS))
         lake.upsert(made.select(*SPECTROGRAMS.column_names), SPECTROGRAMS)
-        lake.upsert(found.unionByName(recordings.removed(known, found, data_set)), RECORDINGS)
+        lake.upsert(found.unionByName(recordings.removed(lake, found, data_set)), RECORDINGS)
     refused = rows.where("reason IS NOT NULL").select(F.col("work_id").alias("song"), "reason")
     return n_made, [r.asDict() for r in refused.collect()]

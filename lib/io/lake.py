@@ -266,6 +266,15 @@ def _differs(table: Table) -> str:
     return " OR ".join(f"NOT (t.`{c}` <=> s.`{c}`)" for c in table.column_names)
 
 
+def settled(rows: DataFrame) -> DataFrame:
+    """Return ``rows`` computed now, apart from the tables that they came from.
+
+    Spark drops what it persisted of a table when the table is written, and computes it anew: rows
+    that a job found to be new would be gone after it has written them.
+    """
+    return rows.localCheckpoint()
+
+
 def check_columns(table: Table, found: dict[str, str]) -> None:
     """Compare names and types with the schema.
 

@@ -37,16 +37,16 @@ def embed_file(path: str, network: Network) -> np.ndarray:
     InputError
         If the file is missing or cannot be decoded.
     """
-    local = files.local_copy(path)
-    if not Path(local).is_file():
-        raise InputError(f"audio must be a file, got none there: {path!r}; check the path")
     p: Parameters = parameters(network.config["representation"])
-    try:
-        tensor = sandbox.call(tensor_of, local, p, limits=sandbox.Limits())
-    except sandbox.Refused as error:
-        raise InputError(
-            f"audio must be WAV, FLAC, OGG or MP3, got {path!r} ({error.reason}: {error.detail})"
-        ) from error
+    with files.local(path) as local:
+        if not Path(local).is_file():
+            raise InputError(f"audio must be a file, got none there: {path!r}; check the path")
+        try:
+            tensor = sandbox.call(tensor_of, local, p, limits=sandbox.Limits())
+        except sandbox.Refused as error:
+            raise InputError(
+                f"audio must be WAV, FLAC, OGG or MP3, got {path!r} ({error.reason}: {error.detail})"
+            ) from error
     net = embed.load(network.config["network"], network.weights, int(network.config.get("seed", 0)))
     return embed.embed(
         net, tensor, crop_frames=embed.crop_frames_of(network.config, p.frames_per_second)

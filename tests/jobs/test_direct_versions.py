@@ -33,7 +33,7 @@ def songs(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def run(spark, songs, tmp_path_factory):
+def run(spark, tmp_path_factory):
     where = str(tmp_path_factory.mktemp("direct") / "lake")
 
     def go(job, *argv):
@@ -43,9 +43,15 @@ def run(spark, songs, tmp_path_factory):
     return go
 
 
-def test_versions_are_rows_once_and_a_broken_song_is_named(run, songs, capsys):
-    argv = ("--songs", songs, "--form", "direct", "--versions", 3, "--max-phrases", 2)
-    lake = run(synthesize_versions, *argv)
+@pytest.fixture(scope="module")
+def write(run, songs):
+    """Write this many versions of each song."""
+    argv = ("--songs", songs, "--form", "direct", "--max-phrases", 2, "--versions")
+    return lambda n: run(synthesize_versions, *argv, n)
+
+
+def test_versions_are_rows_once_and_a_broken_song_is_named(write, capsys):
+    lake = write(3)
     assert "003" in capsys.readouterr().out
     rows = lake.read(RECORDINGS).collect()
     assert {r["work_id"] for r in rows} == {"pop909-000", "pop909-001", "pop909-002"}
@@ -54,26 +60,16 @@ def test_versions_are_rows_once_and_a_broken_song_is_named(run, songs, capsys):
         lake.read(SPECTROGRAMS).join(lake.read(RECORDINGS), ["recording_id", "sha256"]).count() == 9
     )
     before = lake.version(RECORDINGS), lake.version(SPECTROGRAMS)
-    run(synthesize_versions, *argv)
+    write(3)
     assert (lake.version(RECORDINGS), lake.version(SPECTROGRAMS)) == before
 
 
-def test_nothing_is_decoded_and_attributes_are_what_the_spec_says(run, songs, tmp_path):
+def test_nothing_is_decoded_and_attributes_are_what_the_spec_says(run, write, tmp_path):
     path = tmp_path / "c.csv"
     path.write_text(CATALOG + "".join(f"T{i},n{i},a,.{i},.5,{i},1,.5,12{i}\n" for i in range(1, 9)))
     run(ingest_catalog, "--catalog", path)
     run(compute_features)
-    run(
-        synthesize_versions,
-        "--songs",
-        songs,
-        "--form",
-        "direct",
-        "--versions",
-        3,
-        "--max-phrases",
-        2,
-    )
+    write(3)
     lake = run(decode_audio)
     assert lake.count(SPECTROGRAMS) == 9
     run(estimate_attributes)
@@ -91,18 +87,8 @@ def test_nothing_is_decoded_and_attributes_are_what_the_spec_says(run, songs, tm
         )
 
 
-def test_fewer_versions_mark_the_others_as_removed(run, songs):
-    lake = run(
-        synthesize_versions,
-        "--songs",
-        songs,
-        "--form",
-        "direct",
-        "--versions",
-        2,
-        "--max-phrases",
-        2,
-    )
+def test_fewer_versions_mark_the_others_as_removed(write):
+    lake = write(2)
     states = [r["state"] for r in lake.read(RECORDINGS).collect()]
     assert (states.count("present"), states.count("removed")) == (6, 3)
 

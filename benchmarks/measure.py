@@ -1,0 +1,38 @@
+"""What several benchmarks need: a clock and a Spark session."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+from pyspark.sql import SparkSession
+
+from tests.conftest import settings
+
+CORES = 2
+
+
+def timed(action: Callable[[], object], repeats: int = 5) -> float:
+    """Return the median time of a few runs [s], after one to warm up."""
+    action()
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def session() -> SparkSession:
+    """Return a quiet local session with Delta, as spark-submit.sh would configure it."""
+    os.environ |= {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
+    os.environ["PYTHONPATH"] = os.getcwd()
+    builder = SparkSession.builder.master(f"local[{CORES}]")
+    for name, value in (settings() | {"spark.driver.memory": "4g"}).items():
+        builder = builder.config(name, value.strip())
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    return spark
