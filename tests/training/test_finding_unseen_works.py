@@ -1,0 +1,72 @@
+"""covernet, trained for a minute on versions written from notes, judged on works it never saw."""
+
+import numpy as np
+import pytest
+import torch
+
+from lib.audio import direct
+from lib.audio.representations import fold
+from lib.audio.songs import compose
+from lib.audio.versions import arrange, sample_spec
+from lib.evaluation.metrics import per_query
+from lib.retrieval import matrices
+from lib.retrieval.embed import embed
+from lib.training import networks
+from lib.training.config import preset
+from lib.training.loader import TensorStore, Triplets
+from lib.training.loop import Data, train
+from lib.training.ranks import Alone
+
+pytestmark = pytest.mark.slow
+WORKS, UNSEEN, VERSIONS = 40, 30, 3
+
+
+@pytest.fixture(scope="module")
+def chromas():
+    """Versions of 70 composed works, (36, T) each, work after work."""
+    songs = [compose(number, 7) for number in range(WORKS + UNSEEN)]
+    specs = [(s, sample_spec(s, v, max_phrases=4)) for s in songs for v in range(VERSIONS)]
+    return [fold(direct.log_frequency(arrange(song, spec), spec)) for song, spec in specs]
+
+
+def store_of(tensors):
+    """A store of these tensors, as `loader.tensor_store` makes one of the lake's."""
+    ends = np.cumsum([t.size for t in tensors])
+    stored = np.concatenate(
+        [np.round(np.clip(t, 0, 1) * 255).astype(np.uint8).ravel() for t in tensors]
+    )
+    return TensorStore(
+        {str(i): i for i in range(len(tensors))}, stored, np.concatenate([[0], ends[:-1]]),
+        np.array([t.shape for t in tensors]), np.full((len(tensors), 2), (1 / 255, 0), np.float32), 4.0,
+    )  # fmt: skip
+
+
+def triplets_of(works):
+    """Every version with its next, and a version of the next work."""
+    rows = [
+        (w * VERSIONS + v, w * VERSIONS + (v + 1) % VERSIONS, (w + 1) % works * VERSIONS + v)
+        for w in range(works) for v in range(VERSIONS)
+    ]  # fmt: skip
+    labels = np.array([(r[0] // VERSIONS, r[2] // VERSIONS) for r in rows])
+    return Triplets(np.array(rows, np.int32), labels, np.full(len(rows), None, object))
+
+
+def mean_average_precision(network, chromas):
+    vectors = np.stack([embed(network.eval(), c, crop_frames=None) for c in chromas])
+    works = np.repeat(np.arange(len(chromas) // VERSIONS), VERSIONS).astype(str)
+    return float(np.mean(per_query(matrices.of_embeddings(vectors, 12), works)["map"]))
+
+
+def test_trained_network_finds_unseen_works_far_better_than_untrained(chromas, tmp_path):
+    seen, unseen = chromas[: WORKS * VERSIONS], chromas[WORKS * VERSIONS :]
+    config = preset("covernet", epochs=12, crop_s=20.0)
+    none = Triplets(np.empty((0, 3), np.int32), np.empty((0, 2), np.int64), np.empty(0, object))
+    data = Data(store_of(seen), triplets_of(WORKS), none)
+    weights = train(config, data, Alone(), tmp_path, resume=False, on_epoch=lambda _: None)
+    trained = networks.build("covernet")
+    trained.load_state_dict(weights)
+    torch.manual_seed(config.seed)
+    before, after = (
+        mean_average_precision(n, unseen) for n in (networks.build("covernet"), trained)
+    )
+    assert after > 1.4 * before
