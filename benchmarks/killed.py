@@ -60,7 +60,7 @@ def main() -> None:
         submit(lakes[0], "decode_audio").wait()
         seconds = time.monotonic() - started
         wanted = content(lakes[0])
-        print(f"unbroken: {seconds:.1f} s, (rows, keys, hash) {wanted}")
+        print(f"unbroken: {seconds:.1f} s, (rows, keys, hash) {wanted}", flush=True)
         for number in range(1, asked.kills + 1):
             at = rng.uniform(0.3, 1.0) * seconds
             process = submit(lakes[1], "decode_audio")
