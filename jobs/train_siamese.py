@@ -38,6 +38,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, metavar="X")
     parser.add_argument("--loss", choices=config.LOSSES)
     parser.add_argument(
+        "--class-weight", type=float, metavar="X", help="of cross-entropy over works; 0 = none"
+    )
+    parser.add_argument(
         "--crop", type=float, metavar="S", help="seconds of audio a training example"
     )
     parser.add_argument(
@@ -58,6 +61,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     settings = config.preset(
         args.preset, epochs=args.epochs, batch_size=args.batch_size, loss=args.loss, seed=args.seed,
         learning_rate=args.learning_rate, crop_s=args.crop, weights=args.weights,
+        class_weight=args.class_weight,
     )  # fmt: skip
     request = Request(
         args.seed, args.backend, args.workers, args.resume, args.stall_timeout, args.work_folder

@@ -1,8 +1,9 @@
 """Songs as symbols: composed by the project, or read from POP909.
 
 *Conventions.* Time is in beats. ``melody`` is (n, 3) float64: onset, duration, MIDI pitch.
-``chords`` are (onset, duration, root pitch class, quality). ``phrases`` are (start, end) beats
-of the sections that a version may repeat, drop or reorder.
+``chords`` are (onset, duration, root pitch class, quality). ``accompaniment`` is what else was
+written, (n, 4): as the melody, and velocity 0-1; empty where only chords are known. ``phrases``
+are (start, end) beats of the sections that a version may repeat, drop or reorder.
 
 References
 ----------
@@ -11,7 +12,8 @@ Wang et al. "POP909: A Pop-song Dataset for Music Arrangement Generation." ISMIR
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import mido
@@ -50,6 +52,7 @@ class Song:
     melody: np.ndarray
     chords: tuple[Chord, ...]
     phrases: tuple[tuple[float, float], ...]
+    accompaniment: np.ndarray = field(default_factory=lambda: np.empty((0, 4)))
 
     def __post_init__(self) -> None:
         """Refuse a song without notes or of no length."""
@@ -147,7 +150,7 @@ def parse_chord(name: str) -> tuple[int, str] | None:
 
 
 def read_pop909(folder: Path) -> Song:
-    """Read one song of POP909: MIDI melody, chords and beats.
+    """Read one song of POP909: MIDI melody and accompaniment (bridge and piano), chords, beats.
 
     Raises
     ------
@@ -163,21 +166,22 @@ def read_pop909(folder: Path) -> Song:
     if len(beats) < 8:
         raise ValueError(f"song must have at least 8 beats, got {len(beats)} in {folder.name!r}")
     to_beats = _clock(beats)
-    notes = _melody_seconds(midi)
-    if not len(notes):
+    melody, accompaniment = (
+        _in_beats(_notes_of(midi, names), to_beats) for names in (("MELODY",), ("BRIDGE", "PIANO"))
+    )
+    if not len(melody):
         raise ValueError(f"song must have a MELODY track with notes, got none in {folder.name!r}")
-    start, end = to_beats(notes[:, 0]), to_beats(notes[:, 0] + notes[:, 1])
-    melody = np.stack([start, np.maximum(end - start, 0.125), notes[:, 2]], axis=1)
     chords: list[Chord] = []
     for line in filter(None, (row.split() for row in chord_lines)):
         parsed = parse_chord(line[2])
         if parsed:
             a, b = (float(x) for x in to_beats(np.array([float(line[0]), float(line[1])])))
             chords.append((a, b - a, *parsed))
+    melody = melody[:, :3]
     tonic, mode = estimate_tonic(melody)
     tempo = 60.0 / float(np.median(np.diff(beats)))
-    length = float(np.ceil(end.max() / 16) * 16)
-    phrases = tuple((a, a + 16.0) for a in np.arange(float(start.min() // 16) * 16, length, 16.0))
+    first, end = melody[:, 0].min(), (melody[:, 0] + melody[:, 1]).max()
+    phrases = tuple((a, a + 16.0) for a in np.arange(first // 16 * 16, np.ceil(end / 16) * 16, 16))
     return Song(
         f"pop909-{folder.name}",
         f"POP909 {folder.name}",
@@ -187,6 +191,7 @@ def read_pop909(folder: Path) -> Song:
         melody,
         tuple(chords),
         phrases,
+        accompaniment,
     )
 
 
@@ -200,8 +205,14 @@ def _clock(beats: np.ndarray):
     return lambda seconds: np.interp(seconds, marks, np.arange(len(marks)) - n_before)
 
 
-def _melody_seconds(midi: mido.MidiFile) -> np.ndarray:
-    """Return (n, 3): onset and duration in seconds, pitch, of the MELODY track."""
+def _in_beats(notes: np.ndarray, to_beats: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Take onset and duration of (n, 4) notes from seconds to beats."""
+    start, end = to_beats(notes[:, 0]), to_beats(notes[:, 0] + notes[:, 1])
+    return np.column_stack([start, np.maximum(end - start, 0.125), notes[:, 2:]])
+
+
+def _notes_of(midi: mido.MidiFile, names: tuple[str, ...]) -> np.ndarray:
+    """Return (n, 4): onset and duration in seconds, pitch, velocity, of the tracks so named."""
     tempi, now = [(0, 500_000)], 0
     for message in midi.tracks[0]:
         now += message.time
@@ -215,16 +226,19 @@ def _melody_seconds(midi: mido.MidiFile) -> np.ndarray:
         i = int(np.searchsorted(ticks, tick, side="right")) - 1
         return float(at[i] + (tick - ticks[i]) * per_tick[i])
 
-    track = next((t for t in midi.tracks if t.name.upper() == "MELODY"), None)
-    notes, open_notes, now = [], {}, 0
-    for message in track or ():
-        now += message.time
-        if message.type == "note_on" and message.velocity:
-            open_notes[message.note] = now
-        elif message.type in ("note_on", "note_off") and message.note in open_notes:
-            begun = open_notes.pop(message.note)
-            notes.append((seconds(begun), seconds(now) - seconds(begun), float(message.note)))
-    return np.array(sorted(notes)).reshape(-1, 3)
+    notes = []
+    for track in (t for t in midi.tracks if t.name.upper() in names):
+        open_notes: dict[int, tuple[int, int]] = {}
+        now = 0
+        for message in track:
+            now += message.time
+            if message.type == "note_on" and message.velocity:
+                open_notes[message.note] = now, message.velocity
+            elif message.type in ("note_on", "note_off") and message.note in open_notes:
+                begun, velocity = open_notes.pop(message.note)
+                length = seconds(now) - seconds(begun)
+                notes.append((seconds(begun), length, float(message.note), velocity / 127))
+    return np.array(sorted(notes)).reshape(-1, 4)
 
 
 def estimate_tonic(melody: np.ndarray) -> tuple[int, int]:

@@ -8,7 +8,7 @@ MIDI pitch (fractional where detuned), velocity 0-1, by instrument. ``drums`` ho
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from lib.audio.songs import QUALITIES, Song
 MELODY_INSTRUMENTS = ("voice", "guitar", "strings", "brass", "organ", "flute", "piano")
 CHORD_INSTRUMENTS = ("piano", "guitar", "organ", "strings", "pad")
 PATTERNS = ("block", "strum", "arpeggio", "power", "pad")
+WRITTEN = "written"  # the pattern of a song that has its own accompaniment
 BASS = ("root", "eighths", "walking", "none")
 DRUMS = ("none", "rock", "disco", "ballad", "shuffle")
 
@@ -37,7 +38,7 @@ class VersionSpec:
     ornaments: float = 0.0  # share of melody notes with a neighbour note
     syncopation: float = 0.0  # share of melody notes moved by half a beat
     chord_instrument: str = "piano"
-    pattern: str = "block"
+    pattern: str = "block"  # one of PATTERNS, or the song's own accompaniment as written
     sevenths: bool = False
     substitutions: float = 0.0  # share of chords replaced by their relative minor or major
     bass: str = "root"
@@ -80,7 +81,7 @@ def sample_spec(song: Song, seed: int, *, max_phrases: int | None = None) -> Ver
     silent = rng.random()  # a karaoke version, or a voice almost alone
     if silent < 0.16:
         gain["lead" if silent < 0.08 else "chords"] = 0.05
-    return VersionSpec(
+    spec = VersionSpec(
         seed=seed,
         transpose=int(rng.integers(-6, 7)),
         tempo_ratio=float(np.exp(rng.uniform(np.log(0.6), np.log(1.6)))),
@@ -104,6 +105,9 @@ def sample_spec(song: Song, seed: int, *, max_phrases: int | None = None) -> Ver
         lowpass_hz=float(rng.uniform(2500, 8000)),
         gain=gain,
     )
+    if len(song.accompaniment) and rng.random() < 0.5:
+        return replace(spec, pattern=WRITTEN, bass=pick(("none", spec.bass)))
+    return spec
 
 
 def _form(n: int, limit: int | None, rng: np.random.Generator) -> tuple[int, ...]:
@@ -132,13 +136,13 @@ class Score:
 def arrange(song: Song, spec: VersionSpec) -> Score:
     """Write out the version; see `VersionSpec` for what each field does."""
     rng = np.random.default_rng(spec.seed)
-    melody, chords, n_beats = _lay_out(song, spec)
+    melody, chords, written, n_beats = _lay_out(song, spec)
     melody = _vary_melody(melody, spec, rng)
     chords = _substituted(chords, spec.substitutions, rng)
     to_seconds = _tempo_map(song.tempo * spec.tempo_ratio, spec.drift, n_beats, rng)
     shift = spec.transpose + spec.tuning_cents / 100
     parts = {"lead": (spec.lead, melody + np.array([0, 0, shift + 12 * spec.octave, 0]))}
-    accompaniment = _accompany(chords, spec)
+    accompaniment = written if spec.pattern == WRITTEN else _accompany(chords, spec)
     parts["chords"] = (spec.chord_instrument, accompaniment + np.array([0, 0, shift, 0]))
     if spec.bass != "none":
         parts["bass"] = ("bass", _bass_line(chords, spec.bass) + np.array([0, 0, shift, 0]))
@@ -159,20 +163,28 @@ def arrange(song: Song, spec: VersionSpec) -> Score:
     return Score(played, drums, float(to_seconds(np.array([n_beats]))[0]) + 1.0)
 
 
-def _lay_out(song: Song, spec: VersionSpec) -> tuple[np.ndarray, list, float]:
-    """Put the phrases of the form one after the other, in beats."""
-    notes, chords, now = [], [], 0.0
+def _lay_out(song: Song, spec: VersionSpec) -> tuple[np.ndarray, list, np.ndarray, float]:
+    """Put the phrases of the form one after the other, in beats: melody, chords, accompaniment."""
+    notes, written, chords, now = [], [], [], 0.0
     for index in spec.form or range(len(song.phrases)):
         start, end = song.phrases[index]
-        inside = song.melody[(song.melody[:, 0] >= start) & (song.melody[:, 0] < end)]
-        notes.append(inside - np.array([start - now, 0, 0]))
+        notes.append(_moved(song.melody, start, end, now))
+        written.append(_moved(song.accompaniment, start, end, now))
         for onset, length, root, quality in song.chords:
             a, b = max(onset, start), min(onset + length, end)
             if b > a:
                 chords.append((a - start + now, b - a, root, quality))
         now += end - start
-    melody = np.concatenate(notes)
-    return np.column_stack([melody, np.full(len(melody), 0.9)]), chords, now
+    melody, accompaniment = np.concatenate(notes), np.concatenate(written)
+    accompaniment[:, 3] *= 0.7  # as loud as `_accompany`
+    return np.column_stack([melody, np.full(len(melody), 0.9)]), chords, accompaniment, now
+
+
+def _moved(notes: np.ndarray, start: float, end: float, to: float) -> np.ndarray:
+    """Return the notes that begin from ``start`` to ``end``, beginning at ``to`` instead."""
+    inside = notes[(notes[:, 0] >= start) & (notes[:, 0] < end)].copy()
+    inside[:, 0] += to - start
+    return inside
 
 
 def _vary_melody(melody: np.ndarray, spec: VersionSpec, rng: np.random.Generator) -> np.ndarray:

@@ -27,6 +27,7 @@ class TrainConfig:
     loss: str = "triplet"
     margin: float = 1.0
     temperature: float = 0.1
+    class_weight: float = 0.0  # of the cross-entropy over all training labels, beside the loss
     crop_s: float = 10.0
     max_grad_norm: float = 5.0
     schedule: str = "constant"
@@ -42,6 +43,8 @@ class TrainConfig:
         for name in ("batch_size", "epochs", "learning_rate", "crop_s", "temperature"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if self.class_weight < 0:
+            raise ValueError(f"class_weight must be 0 or more, got {self.class_weight}")
 
     def to_dict(self) -> dict:
         """Return plain data, ready for JSON."""
@@ -54,7 +57,7 @@ PRESETS = {
     "cnn": TrainConfig("cnn", "log_mel", 32, 10, 1e-5, weight_decay=1e-4),
     "covernet": TrainConfig(
         "covernet", "chroma", 32, 12, 2e-3, weight_decay=1e-2, loss="supcon", margin=0.3,
-        crop_s=30.0, schedule="cosine", vary=True,
+        class_weight=0.3, crop_s=30.0, schedule="cosine", vary=True,
     ),
 }  # fmt: skip
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from lib.io.errors import TrainingFailed
 from lib.training import checkpoints, losses, networks
@@ -56,24 +57,28 @@ def train(
     )
     network = networks.build(config.network, weights=config.weights).to(device)
     n_rolls = networks.n_rolls_of(network)
-    trained = [p for p in network.parameters() if p.requires_grad]
+    n_labels = 1 + int(data.train.labels.max())  # they are numbered from the training ones on
+    loss_of = losses.build(config, n_rolls, n_labels, math.prod(networks.shape_of(network))).to(
+        device
+    )
+    both = nn.ModuleDict({"network": network, "loss": loss_of})  # some losses have weights too
+    trained = [p for p in both.parameters() if p.requires_grad]
     # The write-up's Adam keeps weight decay inside the gradient; AdamW takes it apart.
     kind = torch.optim.AdamW if config.network == "covernet" else torch.optim.Adam
     optimizer = kind(trained, config.learning_rate, weight_decay=config.weight_decay)
     history: list[dict] = []
     checkpoint = checkpoints.load_newest(folder) if resume else None
     if checkpoint:
-        network.load_state_dict(checkpoint.weights)
+        both.load_state_dict(checkpoint.weights)
         optimizer.load_state_dict(checkpoint.optimizer)
         history = checkpoint.epochs
-    optimizer = ranks.wrap(network, optimizer)
-    loss_of = losses.build(config, n_rolls)
+    optimizer = ranks.wrap(both, optimizer)
     shares = {"rank": ranks.rank, "n_ranks": ranks.size, "seed": config.seed}
     n_steps = len(batch_indices(len(data.train), batch_size=config.batch_size, epoch=0, **shares))
 
     for epoch in range(len(history) + 1, config.epochs + 1):
         started, total, spread = time.monotonic(), 0.0, 0.0
-        network.train()
+        both.train()
         batches = batch_indices(
             len(data.train), batch_size=config.batch_size, epoch=epoch, **shares
         )
@@ -86,20 +91,19 @@ def train(
             )
             x, labels = x.to(device), labels.to(device)
             embedded = network(x.flatten(0, 1))
-            anchor, positive, negative = embedded.reshape(3, len(indices), -1)
-            loss = loss_of(anchor, positive, negative, labels[:, 0], labels[:, 1])
+            loss = loss_of(embedded.reshape(3, len(indices), -1), labels[:, 0], labels[:, 1])
             optimizer.zero_grad()
             loss.backward()
-            ranks.finish_gradients(network, optimizer)
+            ranks.finish_gradients(both, optimizer)
             torch.nn.utils.clip_grad_norm_(trained, config.max_grad_norm)
             ranks.step(optimizer)
             total += float(loss.detach())
             spread += float(embedded.detach().std(dim=0).mean())
         figures = torch.tensor([total / n_steps, spread / n_steps], dtype=torch.float64)
         mean_loss, std = (float(v) for v in ranks.average(figures, f"figures{epoch}"))
-        validation = evaluate(network, loss_of, config, data, ranks, device, n_rolls)
-        state = network.state_dict()
-        hashes = ranks.gather(checkpoints.hash_of(dict(network.named_parameters())), f"hash{epoch}")
+        validation = evaluate(network, config, data, ranks, device, n_rolls)
+        state = both.state_dict()
+        hashes = ranks.gather(checkpoints.hash_of(dict(both.named_parameters())), f"hash{epoch}")
         row = {
             "epoch": epoch, "loss": mean_loss, **validation, "embedding_std": std, "learning_rate": rate,
             "n_triplets": n_steps * len(batches[0]) * ranks.size, "n_ranks": ranks.size,
@@ -130,27 +134,27 @@ def learning_rate(config: TrainConfig, step: int, n_steps: int) -> float:
 
 @torch.no_grad()
 def evaluate(
-    network: torch.nn.Module,
-    loss_of: losses.Loss,
+    network: nn.Module,
     config: TrainConfig,
     data: Data,
     ranks: Ranks,
     device: torch.device,
     n_rolls: int,
 ) -> dict[str, float | None]:
-    """Return loss and nearest-neighbour accuracy on the validation triplets, over all ranks."""
+    """Return the metric loss and nearest-neighbour accuracy on validation triplets, over all ranks."""
     if len(data.validation) < ranks.size:
         return {"validation_loss": None, "validation_nn_accuracy": None}
     network.eval()
+    loss_of = losses.MetricLoss(config, n_rolls)
     mine = np.arange(len(data.validation))[ranks.rank :: ranks.size][:512]
     sums = torch.zeros(3, dtype=torch.float64)
     for first in range(0, len(mine), config.batch_size):
         indices = mine[first : first + config.batch_size]
         x, labels = load_batch(data.store, data.validation, indices, config, epoch=0, vary=False)
         x, labels = x.to(device), labels.to(device)
-        anchor, positive, negative = network(x.flatten(0, 1)).reshape(3, len(indices), -1)
-        near, far = (paired_distance(anchor, other, n_rolls) for other in (positive, negative))
-        loss = loss_of(anchor, positive, negative, labels[:, 0], labels[:, 1])
+        embedded = network(x.flatten(0, 1)).reshape(3, len(indices), -1)
+        near, far = (paired_distance(embedded[0], other, n_rolls) for other in embedded[1:])
+        loss = loss_of(embedded, labels[:, 0], labels[:, 1])
         right = (near < far).double() + 0.5 * (near == far).double()
         sums += torch.tensor([float(loss) * len(indices), float(right.sum()), len(indices)])
     loss_sum, right_sum, n = (float(v) for v in ranks.average(sums, "validation"))

@@ -3,22 +3,18 @@
 References
 ----------
 Schroff et al. "FaceNet." 2015 (triplet). Hermans et al. "In defense of the triplet loss." 2017
-(batch hard). Khosla et al. "Supervised contrastive learning." 2020. Sohn. "N-pair loss." 2016.
+(batch hard). Khosla et al. "Supervised contrastive learning." 2020. Sohn. "N-pair loss." 2016. Zhai, Wu.
+"Classification is a strong baseline for deep metric learning." 2019 (classes).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from pytorch_metric_learning import losses, miners
+from torch import nn
 
 from lib.training.config import TrainConfig
 from lib.training.distances import BestRoll, paired_distance
-
-Loss = Callable[
-    [torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor
-]
 
 
 def triplet_loss(
@@ -35,27 +31,61 @@ def triplet_loss(
     return (near - far + margin).clamp(min=0).mean()
 
 
-def build(config: TrainConfig, n_rolls: int) -> Loss:
-    """Return the loss as a function of (anchor, positive, negative, label, negative_label).
+class MetricLoss(nn.Module):
+    """The loss of `config.loss` over anchors, positives and negatives; it has no weights."""
 
-    Embeddings are (B, d); labels are (B,) and tell what anchor and positive share.
-    """
-    if config.loss == "triplet":
-        return lambda a, p, n, _, __: triplet_loss(a, p, n, margin=config.margin, n_rolls=n_rolls)
-    nearness = BestRoll(n_rolls)
-    miner = None
-    if config.loss == "batch_hard":
-        miner = miners.BatchHardMiner(distance=nearness)
-        loss = losses.TripletMarginLoss(margin=config.margin, distance=nearness)
-    elif config.loss == "ntxent":
-        loss = losses.NTXentLoss(temperature=config.temperature, distance=nearness)
-    else:
-        loss = losses.SupConLoss(temperature=config.temperature, distance=nearness)
+    def __init__(self, config: TrainConfig, n_rolls: int) -> None:
+        super().__init__()
+        self.config, self.n_rolls, nearness = config, n_rolls, BestRoll(n_rolls)
+        self.miner = miners.BatchHardMiner(distance=nearness)
+        if config.loss == "batch_hard":
+            self.over_batch = losses.TripletMarginLoss(margin=config.margin, distance=nearness)
+        elif config.loss == "ntxent":
+            self.over_batch = losses.NTXentLoss(config.temperature, distance=nearness)
+        else:
+            self.over_batch = losses.SupConLoss(config.temperature, distance=nearness)
 
-    def over_batch(
-        a: torch.Tensor, p: torch.Tensor, n: torch.Tensor, label: torch.Tensor, other: torch.Tensor
+    def forward(
+        self, embedded: torch.Tensor, label: torch.Tensor, other: torch.Tensor
     ) -> torch.Tensor:
-        embeddings, labels = torch.cat([a, p, n]), torch.cat([label, label, other])
-        return loss(embeddings, labels, miner(embeddings, labels) if miner else None)
+        """Return the loss of (3, B, d) embeddings; ``label`` is what anchor and positive share.
 
-    return over_batch
+        ``label`` and ``other``, the negative's, are (B,) numbers.
+        """
+        if self.config.loss == "triplet":
+            anchor, positive, negative = embedded
+            return triplet_loss(
+                anchor, positive, negative, margin=self.config.margin, n_rolls=self.n_rolls
+            )
+        flat, labels = embedded.flatten(0, 1), torch.cat([label, label, other])
+        mined = self.miner(flat, labels) if self.config.loss == "batch_hard" else None
+        return self.over_batch(flat, labels, mined)
+
+
+class WithClasses(nn.Module):
+    """A metric loss, and cross-entropy over all labels of the training at once.
+
+    Every label has a vector; an embedding's logits are its similarities to them, for covernet at the
+    best roll. A batch holds few works, the vectors stand for all of them.
+    """
+
+    def __init__(self, config: TrainConfig, n_rolls: int, n_labels: int, size: int) -> None:
+        super().__init__()
+        self.metric, self.weight = MetricLoss(config, n_rolls), config.class_weight
+        self.classes = losses.NormalizedSoftmaxLoss(
+            n_labels, size, config.temperature, distance=BestRoll(n_rolls)
+        )
+
+    def forward(
+        self, embedded: torch.Tensor, label: torch.Tensor, other: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the weighted sum; as `MetricLoss` takes it."""
+        of_classes = self.classes(embedded.flatten(0, 1), torch.cat([label, label, other]))
+        return self.metric(embedded, label, other) + self.weight * of_classes
+
+
+def build(config: TrainConfig, n_rolls: int, n_labels: int, size: int) -> nn.Module:
+    """Return the loss of a training over ``n_labels`` labels, of embeddings of ``size`` numbers."""
+    if config.class_weight:
+        return WithClasses(config, n_rolls, n_labels, size)
+    return MetricLoss(config, n_rolls)

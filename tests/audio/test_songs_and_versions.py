@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import mido
 import numpy as np
 import pytest
 import soundfile as sf
@@ -39,6 +40,39 @@ def test_song_exported_as_pop909_reads_back_with_its_notes(tmp_path):
     np.testing.assert_array_equal(back.melody[:, 2], song.melody[:, 2])
     np.testing.assert_allclose(np.diff(back.melody[:, 0]), np.diff(song.melody[:, 0]), atol=0.02)
     assert [(c[2], c[3]) for c in back.chords] == [(c[2], c[3]) for c in song.chords]
+
+
+def test_bridge_and_piano_of_pop909_are_the_songs_accompaniment(tmp_path):
+    song = songs.compose(7, 1)
+    demo.export_pop909(song, tmp_path / "007")
+    midi = mido.MidiFile(tmp_path / "007" / "007.mid")
+    for name, pitch in (("PIANO", 48), ("BRIDGE", 72), ("OTHER", 20)):
+        on, off = (mido.Message("note_on", note=pitch, velocity=v, time=480) for v in (127, 0))
+        midi.tracks.append(mido.MidiTrack([mido.MetaMessage("track_name", name=name), on, off]))
+    midi.save(tmp_path / "007" / "007.mid")
+    back = songs.read_pop909(tmp_path / "007")
+    assert len(back.melody) == len(song.melody)
+    assert back.accompaniment[:, 2].tolist() == [48, 72]
+    np.testing.assert_allclose(back.accompaniment[:, 3], 1.0)
+
+
+def test_accompaniment_as_written_is_played_in_the_versions_key_and_form():
+    chord = np.array([[0.0, 1.0, 48.0, 1.0], [16.0, 2.0, 55.0, 0.5]])
+    song = replace(songs.compose(1, 1), accompaniment=chord)
+    spec = VersionSpec(seed=1, transpose=3, pattern="written", form=(1, 0), bass="none")
+    _, notes = arrange(song, spec).parts["chords"]
+    assert notes[:, 2].tolist() == [58.0, 51.0]
+    assert notes[1, 0] - notes[0, 0] == pytest.approx(16 * 60 / song.tempo)
+    assert notes[0, 3] == pytest.approx(notes[1, 3] / 2)
+
+
+def test_only_a_song_with_an_accompaniment_is_played_as_written():
+    song = songs.compose(1, 1)
+    own = replace(song, accompaniment=np.array([[0.0, 1.0, 48.0, 1.0]]))
+    drawn = [[sample_spec(s, seed) for seed in range(40)] for s in (song, own)]
+    assert "written" not in {spec.pattern for spec in drawn[0]}
+    assert 10 < sum(spec.pattern == "written" for spec in drawn[1]) < 30
+    assert [s.transpose for s in drawn[0]] == [s.transpose for s in drawn[1]]
 
 
 @pytest.mark.parametrize("broken", ["007.mid", "beat_midi.txt", "chord_midi.txt"])

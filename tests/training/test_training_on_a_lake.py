@@ -112,10 +112,11 @@ def step_by_hand(made, folder, ranks):
     train = loader.read_triplets(made.triplets, store, strategy="clique", seed=1)["train"]
     torch.manual_seed(config.seed)
     net, total = networks.build("covernet").train(), 0.0
+    loss_of = losses.build(config, 12, int(train.labels.max()) + 1, 384)
+    both = torch.nn.ModuleDict({"network": net, "loss": loss_of})
     optimizer = torch.optim.AdamW(
-        net.parameters(), config.learning_rate, weight_decay=config.weight_decay
+        both.parameters(), config.learning_rate, weight_decay=config.weight_decay
     )
-    loss_of = losses.build(config, 12)
     for rank in ranks:
         (indices,) = loader.batch_indices(
             len(train),
@@ -126,13 +127,12 @@ def step_by_hand(made, folder, ranks):
             seed=config.seed,
         )
         x, y = loader.load_batch(store, train, indices, config, epoch=1, vary=config.vary)
-        a, p, n = net(x.flatten(0, 1)).reshape(3, len(y), -1)
-        loss = loss_of(a, p, n, y[:, 0], y[:, 1]) / len(ranks)
+        loss = loss_of(net(x.flatten(0, 1)).reshape(3, len(y), -1), y[:, 0], y[:, 1]) / len(ranks)
         loss.backward()  # gradients add up
         total += float(loss.detach())
-    torch.nn.utils.clip_grad_norm_(net.parameters(), config.max_grad_norm)
+    torch.nn.utils.clip_grad_norm_(both.parameters(), config.max_grad_norm)
     optimizer.step()
-    return total, dict(net.named_parameters())
+    return total, dict(both.named_parameters())
 
 
 def share_of_equal(one, other):
