@@ -28,12 +28,14 @@ class EvaluationSet:
 
 
 def all_distances(data: EvaluationSet, *, rivals: bool = True) -> dict[str, np.ndarray]:
-    """Return the distance matrix of every system: the embeddings given, no model, the rivals."""
+    """Return the distance matrix of every system: the embeddings given, no model, rivals, fusion."""
     found = {name: matrices.of_embeddings(x, rolls) for name, (x, rolls) in data.embeddings.items()}
     found["no_model"] = matrices.of_tensors(data.chromas)
     if rivals:
         found["fourier2d"] = fourier2d.distances(data.chromas)
         found["qmax"] = qmax.distances(data.chromas)
+        if "model" in found:
+            found["model_qmax"] = matrices.fused(found["model"], found["qmax"])
     return found
 
 

@@ -27,6 +27,7 @@ NAMES = {
     "fourier2d": "2-D Fourier magnitude",
     "qmax": "Qmax",
     "model": "trained network",
+    "model_qmax": "trained network and Qmax together",
 }
 
 

@@ -36,3 +36,30 @@ def symmetric(distances: np.ndarray) -> np.ndarray:
     mean = (distances + distances.T) / 2
     np.fill_diagonal(mean, 0.0)
     return mean
+
+
+def standardized(distances: np.ndarray) -> np.ndarray:
+    """Return distances in standard deviations from the mean of their row and of their column.
+
+    A recording that is near to everything (a hub) loses its advantage; the mean of both scores keeps
+    the matrix symmetric. The diagonal stays out and is 0.
+
+    References
+    ----------
+    Schnitzer et al. "Local and global scaling reduce hubs in space." JMLR 2012.
+    """
+    inside = np.where(np.eye(len(distances), dtype=bool), np.nan, distances)
+    mean, spread = np.nanmean(inside, axis=1), np.maximum(np.nanstd(inside, axis=1), 1e-9)
+    scores = (distances - mean[:, None]) / spread[:, None]
+    return symmetric(scores)
+
+
+def fused(*systems: np.ndarray) -> np.ndarray:
+    """Return the mean of the systems' `standardized` distances: each has one voice.
+
+    References
+    ----------
+    Chen, Li, Xiao. "Fusing similarity functions for cover song identification." Multimedia Tools
+    and Applications 2018.
+    """
+    return symmetric(np.mean([standardized(d) for d in systems], axis=0))

@@ -67,6 +67,31 @@ def test_distance_matrices_are_symmetric_with_a_zero_diagonal(name):
     assert np.diag(found).tolist() == [0, 0, 0, 0]
 
 
+def test_standardized_distances_are_the_mean_of_both_recordings_scores():
+    d = matrices.symmetric(np.random.default_rng(0).random((6, 6)))
+    found = matrices.standardized(d)
+    for i, j in ((0, 1), (2, 5)):
+        of_i, of_j = (np.delete(d[k], k) for k in (i, j))
+        scores = [(d[i, j] - x.mean()) / x.std() for x in (of_i, of_j)]
+        assert found[i, j] == pytest.approx(np.mean(scores))
+
+
+def test_fusing_a_system_with_itself_in_another_unit_is_the_system():
+    d = matrices.symmetric(np.random.default_rng(1).random((6, 6)))
+    np.testing.assert_allclose(matrices.fused(d, 40 * d), matrices.standardized(d), atol=1e-12)
+
+
+def test_fusion_is_right_where_each_system_is_right_once():
+    """Recordings 0 and 1, 2 and 3 are covers; each system takes one of them for another song."""
+    near = np.full((4, 4), 1.0)
+    one, other = near.copy(), near.copy()
+    for d, (right, wrong) in ((one, ((0, 1), (2, 1))), (other, ((2, 3), (0, 3)))):
+        d[right], d[wrong] = 0.1, 0.8
+    fused = matrices.fused(*(np.minimum(d, d.T) for d in (one, other)))
+    assert fused[0].argsort()[0] == 1
+    assert fused[2].argsort()[0] == 3
+
+
 def test_embedding_of_a_recording_rolled_by_any_key_is_the_same():
     net = networks.build("covernet").eval()
     x = chroma(4)
