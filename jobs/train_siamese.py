@@ -41,6 +41,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "--class-weight", type=float, metavar="X", help="of cross-entropy over works; 0 = none"
     )
     parser.add_argument(
+        "--pairs-per-work",
+        type=positive,
+        metavar="N",
+        help="together in a batch; 1 = plain triplets",
+    )
+    parser.add_argument(
         "--crop", type=float, metavar="S", help="seconds of audio a training example"
     )
     parser.add_argument(
@@ -61,7 +67,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     settings = config.preset(
         args.preset, epochs=args.epochs, batch_size=args.batch_size, loss=args.loss, seed=args.seed,
         learning_rate=args.learning_rate, crop_s=args.crop, weights=args.weights,
-        class_weight=args.class_weight,
+        class_weight=args.class_weight, pairs_per_work=args.pairs_per_work,
     )  # fmt: skip
     request = Request(
         args.seed, args.backend, args.workers, args.resume, args.stall_timeout, args.work_folder

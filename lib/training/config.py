@@ -28,6 +28,9 @@ class TrainConfig:
     margin: float = 1.0
     temperature: float = 0.1
     class_weight: float = 0.0  # of the cross-entropy over all training labels, beside the loss
+    # 1: triplets as they are. More: so many pairs of one work together in a batch, and the batch's
+    # other works, not the triplets' own negatives, are what they are told from.
+    pairs_per_work: int = 1
     crop_s: float = 10.0
     max_grad_norm: float = 5.0
     schedule: str = "constant"
@@ -43,6 +46,10 @@ class TrainConfig:
         for name in ("batch_size", "epochs", "learning_rate", "crop_s", "temperature"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if self.pairs_per_work < 1 or (self.loss == "triplet" and self.pairs_per_work > 1):
+            raise ValueError(
+                f"pairs_per_work must be 1 or more, and 1 for the loss triplet, got {self.pairs_per_work}"
+            )
         if self.class_weight < 0:
             raise ValueError(f"class_weight must be 0 or more, got {self.class_weight}")
 
@@ -57,7 +64,7 @@ PRESETS = {
     "cnn": TrainConfig("cnn", "log_mel", 32, 10, 1e-5, weight_decay=1e-4),
     "covernet": TrainConfig(
         "covernet", "chroma", 32, 12, 2e-3, weight_decay=1e-2, loss="supcon", margin=0.3,
-        class_weight=0.3, crop_s=30.0, schedule="cosine", vary=True,
+        class_weight=0.3, pairs_per_work=2, crop_s=30.0, schedule="cosine", vary=True,
     ),
 }  # fmt: skip
 
@@ -73,4 +80,6 @@ def preset(name: str, **changes: object) -> TrainConfig:
     if name not in PRESETS:
         raise ValueError(f"preset must be one of {sorted(PRESETS)}, got {name!r}")
     given = {k: v for k, v in changes.items() if v is not None}
+    if given.get("loss") == "triplet":  # which takes each triplet's own negative
+        given.setdefault("pairs_per_work", 1)
     return replace(PRESETS[name], **given)  # type: ignore[arg-type]

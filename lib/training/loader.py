@@ -6,9 +6,9 @@ into one flat memory-mapped file of uint8, a recording once however many triplet
 triplet is three row numbers (12 bytes), so storage does not grow with the number of triplets
 (writing the tensors out a triplet would cost 3 x 35 kB each: 105 GB a million).
 
-The order of an epoch is a permutation of all triplets by (seed, epoch); a global batch is the next
-``batch_size`` of it, and rank r of n takes every n-th: disjoint, complete, equal steps, and the
-same global batches whatever the number of ranks.
+The order of an epoch is a permutation of all triplets by (seed, epoch), where asked of groups of
+one work; a global batch is the next ``batch_size`` of it, and rank r of n takes every n-th group:
+disjoint, complete, equal steps, and the same global batches whatever the number of ranks.
 """
 
 from __future__ import annotations
@@ -215,22 +215,50 @@ def _spec(value: object) -> str | None:
 
 
 def batch_indices(
-    n: int, *, batch_size: int, rank: int, n_ranks: int, epoch: int, seed: int
+    labels: np.ndarray,
+    *,
+    batch_size: int,
+    rank: int,
+    n_ranks: int,
+    epoch: int,
+    seed: int,
+    pairs_per_work: int = 1,
 ) -> list[np.ndarray]:
     """Return this rank's triplets of every step of an epoch; the rest of a division is left out.
+
+    ``labels`` (n,) are the triplets' works. A rank takes ``pairs_per_work`` of one work together, as
+    far as there are so many.
 
     Raises
     ------
     ValueError
         If the batch cannot be shared equally by the ranks.
     """
-    if batch_size % n_ranks:
-        raise ValueError(f"batch_size must be a multiple of the {n_ranks} ranks, got {batch_size}")
-    size = min(batch_size, n // n_ranks * n_ranks)
-    order = np.random.default_rng([seed, epoch]).permutation(n)
-    return (
-        [order[i : i + size][rank::n_ranks] for i in range(0, n - size + 1, size)] if size else []
-    )
+    if batch_size % (n_ranks * pairs_per_work):
+        raise ValueError(
+            f"batch_size must be a multiple of {n_ranks} ranks x {pairs_per_work} pairs of a work, "
+            f"got {batch_size}"
+        )
+    groups = _of_one_work(labels, pairs_per_work, np.random.default_rng([seed, epoch]))
+    size = min(batch_size // pairs_per_work, len(groups) // n_ranks * n_ranks)
+    if not size:
+        return []
+    starts = range(0, len(groups) - size + 1, size)
+    return [groups[i : i + size][rank::n_ranks].ravel() for i in starts]
+
+
+def _of_one_work(labels: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Return (n // size, size) triplets in random order, of one work a row where there are enough."""
+    order = rng.permutation(len(labels))
+    if size == 1:
+        return order[:, None]
+    order = order[np.argsort(labels[order], kind="stable")]
+    _, first, count = np.unique(labels[order], return_index=True, return_counts=True)
+    place = np.arange(len(order)) - np.repeat(first, count)
+    whole = place < np.repeat(count // size * size, count)
+    mixed = rng.permutation(order[~whole])
+    groups = np.concatenate([order[whole], mixed[: len(mixed) // size * size]])
+    return rng.permutation(groups.reshape(-1, size))
 
 
 def load_batch(
@@ -241,16 +269,18 @@ def load_batch(
     *,
     epoch: int,
     vary: bool,
+    negatives: bool = True,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return (3, B, n_bins, T) tensors and (B, 2) labels.
+    """Return (3, B, n_bins, T) tensors, without ``negatives`` (2, B, n_bins, T), and (B, 2) labels.
 
-    Crops, and with ``vary`` augmentations of all three, are drawn by (seed, epoch, triplet).
+    Crops, and with ``vary`` augmentations of all, are drawn by (seed, epoch, triplet).
     """
     n_frames = max(1, round(config.crop_s * store.frames_per_second))
-    made = np.empty((3, len(indices), int(store.shapes[0][0]), n_frames), np.float32)
+    n_roles = 3 if negatives else 2
+    made = np.empty((n_roles, len(indices), int(store.shapes[0][0]), n_frames), np.float32)
     for b, index in enumerate(indices):
         rng = np.random.default_rng([config.seed, epoch, int(index)])
-        for role in range(3):
+        for role in range(n_roles):
             tensor = store.tensor(triplets.rows[index, role])
             if role == 1:
                 spec = triplets.augmentations[index]

@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -73,25 +74,27 @@ def train(
         optimizer.load_state_dict(checkpoint.optimizer)
         history = checkpoint.epochs
     optimizer = ranks.wrap(both, optimizer)
-    shares = {"rank": ranks.rank, "n_ranks": ranks.size, "seed": config.seed}
-    n_steps = len(batch_indices(len(data.train), batch_size=config.batch_size, epoch=0, **shares))
+    batches_of = partial(
+        batch_indices, data.train.labels[:, 0], batch_size=config.batch_size, rank=ranks.rank,
+        n_ranks=ranks.size, seed=config.seed, pairs_per_work=config.pairs_per_work,
+    )  # fmt: skip
+    n_steps = len(batches_of(epoch=0))
 
     for epoch in range(len(history) + 1, config.epochs + 1):
         started, total, spread = time.monotonic(), 0.0, 0.0
         both.train()
-        batches = batch_indices(
-            len(data.train), batch_size=config.batch_size, epoch=epoch, **shares
-        )
+        batches = batches_of(epoch=epoch)
         for step, indices in enumerate(batches):
             rate = learning_rate(config, (epoch - 1) * n_steps + step, config.epochs * n_steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
             x, labels = load_batch(
-                data.store, data.train, indices, config, epoch=epoch, vary=config.vary
-            )
+                data.store, data.train, indices, config, epoch=epoch, vary=config.vary,
+                negatives=config.pairs_per_work == 1,
+            )  # fmt: skip
             x, labels = x.to(device), labels.to(device)
             embedded = network(x.flatten(0, 1))
-            loss = loss_of(embedded.reshape(3, len(indices), -1), labels[:, 0], labels[:, 1])
+            loss = loss_of(embedded.reshape(len(x), len(indices), -1), labels[:, 0], labels[:, 1])
             optimizer.zero_grad()
             loss.backward()
             ranks.finish_gradients(both, optimizer)

@@ -48,16 +48,16 @@ class MetricLoss(nn.Module):
     def forward(
         self, embedded: torch.Tensor, label: torch.Tensor, other: torch.Tensor
     ) -> torch.Tensor:
-        """Return the loss of (3, B, d) embeddings; ``label`` is what anchor and positive share.
+        """Return the loss of (3, B, d) embeddings; without the negatives (2, B, d).
 
-        ``label`` and ``other``, the negative's, are (B,) numbers.
+        ``label`` is what anchor and positive share, ``other`` the negative's: (B,) numbers.
         """
         if self.config.loss == "triplet":
             anchor, positive, negative = embedded
             return triplet_loss(
                 anchor, positive, negative, margin=self.config.margin, n_rolls=self.n_rolls
             )
-        flat, labels = embedded.flatten(0, 1), torch.cat([label, label, other])
+        flat, labels = embedded.flatten(0, 1), torch.cat([label, label, other][: len(embedded)])
         mined = self.miner(flat, labels) if self.config.loss == "batch_hard" else None
         return self.over_batch(flat, labels, mined)
 
@@ -80,7 +80,8 @@ class WithClasses(nn.Module):
         self, embedded: torch.Tensor, label: torch.Tensor, other: torch.Tensor
     ) -> torch.Tensor:
         """Return the weighted sum; as `MetricLoss` takes it."""
-        of_classes = self.classes(embedded.flatten(0, 1), torch.cat([label, label, other]))
+        labels = torch.cat([label, label, other][: len(embedded)])
+        of_classes = self.classes(embedded.flatten(0, 1), labels)
         return self.metric(embedded, label, other) + self.weight * of_classes
 
 

@@ -59,10 +59,10 @@ def train_models(
         If a rank dies, stalls or gives up.
     """
     for config, _ in wanted:
-        if config.batch_size % request.workers:
+        if config.batch_size % (request.workers * config.pairs_per_work):
             raise InputError(
-                f"batch size must be a multiple of the workers, got {config.batch_size} for "
-                f"{request.workers}; change --batch-size or --workers"
+                f"batch size must be a multiple of workers x pairs of a work, got {config.batch_size} "
+                f"for {request.workers} x {config.pairs_per_work}; change --batch-size or --workers"
             )
     spectrograms, triplets = lake.snapshot(SPECTROGRAMS), lake.snapshot(TRIPLETS)
     base = Path(request.work_folder or Path(tempfile.gettempdir()) / "covers-training")

@@ -119,15 +119,18 @@ def step_by_hand(made, folder, ranks):
     )
     for rank in ranks:
         (indices,) = loader.batch_indices(
-            len(train),
+            train.labels[:, 0],
             batch_size=config.batch_size,
             rank=rank,
             n_ranks=2,
             epoch=1,
             seed=config.seed,
+            pairs_per_work=config.pairs_per_work,
         )
-        x, y = loader.load_batch(store, train, indices, config, epoch=1, vary=config.vary)
-        loss = loss_of(net(x.flatten(0, 1)).reshape(3, len(y), -1), y[:, 0], y[:, 1]) / len(ranks)
+        x, y = loader.load_batch(
+            store, train, indices, config, epoch=1, vary=config.vary, negatives=False
+        )
+        loss = loss_of(net(x.flatten(0, 1)).reshape(2, len(y), -1), y[:, 0], y[:, 1]) / len(ranks)
         loss.backward()  # gradients add up
         total += float(loss.detach())
     torch.nn.utils.clip_grad_norm_(both.parameters(), config.max_grad_norm)
@@ -226,5 +229,5 @@ def test_trained_model_is_registered_with_its_versions_and_epochs(tiny):
 
 def test_batch_that_workers_cannot_share_is_refused(tiny):
     wanted = [(preset("covernet", batch_size=8), "clique")]
-    with pytest.raises(InputError, match="multiple of the workers, got 8 for 3"):
+    with pytest.raises(InputError, match="multiple of workers x pairs of a work, got 8 for 3 x 2"):
         train_models(tiny, wanted, Request(1, workers=3), lambda *_: None)
