@@ -40,6 +40,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--max-phrases", type=positive, metavar="N", help="phrases a version (default: all)"
     )
+    parser.add_argument(
+        "--split", choices=("by-work", "train", "validation", "test"), default="by-work",
+        help="of all songs (default: %(default)s)",
+    )  # fmt: skip
     args = parser.parse_args(argv)
     if args.form == "audio" and not args.out:
         parser.error("--out is required with --form audio")
@@ -49,7 +53,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Make the versions, name the songs that could not be read."""
     folders = synthesis.pop909_folders(args.songs, args.limit)
-    names = [(folder, split_of(Path(folder).name, args.seed)) for folder in folders]
+    split = (
+        (lambda name: split_of(name, args.seed))
+        if args.split == "by-work"
+        else lambda _: args.split
+    )
+    names = [(folder, split(Path(folder).name)) for folder in folders]
     how = {"n_versions": args.versions, "max_phrases": args.max_phrases, "seed": args.seed}
     if args.form == "direct":
         made, refused = version_sets.as_tables(lake, args.data_set, names, how)
