@@ -22,7 +22,7 @@ from lib.audio.songs import compose
 from lib.audio.synthesis import write_version
 from lib.audio.versions import sample_spec
 from lib.retrieval import fourier2d, matrices, registry
-from lib.retrieval.embed import embed, load
+from lib.retrieval.embed import crop_frames_of, embed, load
 
 
 def float16(x: np.ndarray) -> tuple[np.ndarray, int]:
@@ -32,20 +32,21 @@ def float16(x: np.ndarray) -> tuple[np.ndarray, int]:
 
 def bits(x: np.ndarray, n: int) -> tuple[np.ndarray, int]:
     """Store in n <= 8 bits, one a byte."""
-    if n == 8:
-        data, scale, offset = tensors.pack(x)
-        return tensors.unpack(data, x.shape, scale, offset), len(data)
-    step = (x.max() - x.min()) / (2**n - 1)
-    stored = np.round((x - x.min()) / step).astype(np.uint8)
-    return (stored * step + x.min()).astype(np.float32), len(zlib.compress(stored.tobytes(), 6))
+    data, scale, offset = tensors.pack(x, levels=2**n)
+    return tensors.unpack(data, x.shape, scale, offset), len(data)
 
 
 WAYS = {
     "float32, not compressed": lambda x: (x, x.nbytes),
     "float16, zlib": float16,
-    "8 bits, zlib (stored)": lambda x: bits(x, 8),
+    "8 bits, zlib": lambda x: bits(x, 8),
+    "6 bits, zlib": lambda x: bits(x, 6),
+    "5 bits, zlib": lambda x: bits(x, 5),
     "4 bits, zlib": lambda x: bits(x, 4),
 }
+
+
+MEASURES = ("covernet", "2-D Fourier", "CNN", "mean band")
 
 
 def distances(chromas: list[np.ndarray]) -> dict[str, np.ndarray]:
@@ -57,10 +58,15 @@ def distances(chromas: list[np.ndarray]) -> dict[str, np.ndarray]:
     return {"covernet": found, "2-D Fourier": fourier2d.distances(chromas)}
 
 
-def log_mel_distances(mels: list[np.ndarray]) -> np.ndarray:
-    """Return Euclidean distances of the mean bands: what a network of log-mel sees at least."""
+def log_mel_distances(mels: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """Return distances by the write-up's CNN, untrained, and by the mean of each band."""
+    untrained = registry.untrained("cnn")
+    net, p = load("cnn", None, 0), parameters("log_mel")
+    crop = crop_frames_of(untrained.config, p.frames_per_second)
+    vectors = np.stack([embed(net, x, crop_frames=crop) for x in mels])
     means = np.stack([x.mean(axis=1) for x in mels])
-    return np.linalg.norm(means[:, None] - means[None], axis=-1)
+    by_band = np.linalg.norm(means[:, None] - means[None], axis=-1)
+    return {"CNN": matrices.of_embeddings(vectors, 1), "mean band": by_band}
 
 
 def change(found: np.ndarray, exact: np.ndarray) -> str:
@@ -83,24 +89,20 @@ def main() -> None:
                 for v in range(3):
                     write_version(song, sample_spec(song, v), v, Path(folder), "test")
         paths = [x.uri for x in recordings.from_folder(asked.audio or folder, "x", "flat")]
-        grid = Grid("tensors", "stored as", "MB an hour", "covernet", "2-D Fourier", "mean band")
+        grid = Grid("tensors", "stored as", "MB an hour", *MEASURES)
         for name in ("chroma", "log_mel"):
             p = parameters(name)
             exact = [spectrograms.tensor_of(path, p) for path in paths]
             hours = sum(x.shape[1] for x in exact) / p.frames_per_second / 3600
-            chroma = name == "chroma"
-            right = distances(exact) if chroma else {"mean band": log_mel_distances(exact)}
+            by = distances if name == "chroma" else log_mel_distances
+            right = by(exact)
             for way, store in WAYS.items():
                 kept, sizes = zip(*map(store, exact), strict=True)
-                now = (
-                    distances(list(kept))
-                    if chroma
-                    else {"mean band": log_mel_distances(list(kept))}
-                )
+                now = by(list(kept))
                 told = {k: change(now[k], right[k]) for k in right}
                 grid.add_row(
                     name, way, f"{sum(sizes) / 1e6 / hours:.2f}",
-                    *(told.get(k, "") for k in ("covernet", "2-D Fourier", "mean band")),
+                    *(told.get(k, "") for k in MEASURES),
                 )  # fmt: skip
     console = Console(width=110)
     console.print(grid)

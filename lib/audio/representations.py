@@ -41,6 +41,7 @@ class Parameters:
     start_s: float = 0.0
     duration_s: float | None = None
     segment_s: float | None = None
+    levels: int = 256  # that a number is stored in
     revision: int = 2  # of the code: raised when the same parameters give another tensor
 
     @property
@@ -73,7 +74,7 @@ def parameters(
         if value is not None and value <= 0:
             raise ValueError(f"{name} must be positive [s], got {value}")
     if representation == "log_mel":
-        base = Parameters("log_mel", 22_050, 512, 2048, 128)
+        base = Parameters("log_mel", 22_050, 512, 2048, 128, levels=32)
     else:
         base = Parameters(
             representation, 16_000, 4_000, 16_384, 84 if representation == "log_frequency" else 36

@@ -82,7 +82,7 @@ def packed(tensor: np.ndarray, p: Parameters) -> list[dict]:
     }
     rows = []
     for number, (start_s, piece) in enumerate(segments(tensor, p)):
-        data, scale, offset = tensors.pack(piece)
+        data, scale, offset = tensors.pack(piece, levels=p.levels)
         rows.append(
             about
             | {

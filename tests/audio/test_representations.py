@@ -130,7 +130,14 @@ def test_parameters_are_chosen_when_only_one_answer_is_right():
 
 def test_every_parameter_is_part_of_the_parameters_id():
     base = parameters("chroma")
-    changes = {"start_s": 1.0, "duration_s": 9.0, "segment_s": 2.0, "hop": 1, "revision": 99}
+    changes = {
+        "start_s": 1.0,
+        "duration_s": 9.0,
+        "segment_s": 2.0,
+        "hop": 1,
+        "levels": 2,
+        "revision": 99,
+    }
     ids = {
         spectrograms.parameters_id(dataclasses.replace(base, **{k: v})) for k, v in changes.items()
     }
