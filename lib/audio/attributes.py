@@ -21,6 +21,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from lib.audio import tensors
+from lib.audio.spectrograms import of_one_kind
 from lib.io.rows import map_rows
 from schemas.recordings import NOTES
 
@@ -113,13 +114,18 @@ def attributes_of(decibels: np.ndarray, frames_per_second: float, chroma: np.nda
 def estimate(spectrograms: DataFrame) -> DataFrame:
     """Return the attributes of every recording that has log_mel and chroma; takes `spectrograms`.
 
-    Of several tensors of a representation the first segment of the first parameters is taken.
+    Of several parameters those that `of_one_kind` chooses are taken, of several segments the first.
+
+    Raises
+    ------
+    InputError
+        As `of_one_kind` does.
     """
-    fields = ["shape", "scale", "offset", "frames_per_second", "tensor"]
-    first = spectrograms.where("segment = 0").groupBy("recording_id", "representation")
-    one = first.agg(F.min_by(F.struct(*fields), "parameters_id").alias("t")).persist()
+    tensor = F.struct("shape", "scale", "offset", "frames_per_second", "tensor")
     mel, chroma = (
-        one.where(F.col("representation") == name).select("recording_id", F.col("t").alias(name))
+        of_one_kind(spectrograms.where("segment = 0"), name).select(
+            "recording_id", tensor.alias(name)
+        )
         for name in ("log_mel", "chroma")
     )
     return map_rows(mel.join(chroma, "recording_id"), _rows, _OUTCOME, spread_by="recording_id")
