@@ -17,6 +17,7 @@ from lib.retrieval import embed, registry
 from schemas.embeddings import EMBEDDINGS
 from schemas.models import MODELS
 from schemas.spectrograms import SPECTROGRAMS
+from schemas.table import Table
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -38,7 +39,12 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     return {"model": network.model_id, "spectrograms": wanted.count(), "embedded now": n_new}
 
 
-JOB = Job("embed_recordings", parse_args, run, (SPECTROGRAMS, MODELS), (EMBEDDINGS,))
+def reads(args: argparse.Namespace) -> tuple[Table, ...]:
+    """Return the tables: not every model is in one."""
+    return (SPECTROGRAMS,) if registry.is_outside_lake(args.model) else (SPECTROGRAMS, MODELS)
+
+
+JOB = Job("embed_recordings", parse_args, run, reads, (EMBEDDINGS,))
 
 if __name__ == "__main__":
     JOB.main()

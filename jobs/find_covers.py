@@ -1,6 +1,6 @@
 """find_covers: which recordings of the lake are covers of these audio files?
 
-Reads   audio files, embeddings, recordings, models
+Reads   audio files, embeddings, recordings, spectrograms, models
 Writes  nothing; prints the best candidates (--json for programs)
 
     ./spark-submit.sh find_covers --lake /data/lake --audio song.mp3 --top 5
@@ -13,10 +13,13 @@ import argparse
 
 from lib.io.job import Job, Summary, job_parser, positive
 from lib.io.lake import Lake
+from lib.retrieval.registry import is_outside_lake
 from lib.retrieval.search import compare_pair, search
 from schemas.embeddings import EMBEDDINGS
 from schemas.models import MODELS
 from schemas.recordings import RECORDINGS
+from schemas.spectrograms import SPECTROGRAMS
+from schemas.table import Table
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -37,7 +40,13 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     return search(lake, args.model, args.audio, top=args.top)
 
 
-JOB = Job("find_covers", parse_args, run, (EMBEDDINGS, RECORDINGS, MODELS))
+def reads(args: argparse.Namespace) -> tuple[Table, ...]:
+    """Return the tables: two files need none, and not every model is in one."""
+    models = () if is_outside_lake(args.model) else (MODELS,)
+    return models if args.pair else (EMBEDDINGS, RECORDINGS, SPECTROGRAMS, *models)
+
+
+JOB = Job("find_covers", parse_args, run, reads)
 
 if __name__ == "__main__":
     JOB.main()

@@ -15,10 +15,11 @@ key." 2008.
 from __future__ import annotations
 
 import numpy as np
+from joblib import Parallel, delayed
 from numba import njit
 
 STACK, KAPPA, GAP_ONSET, GAP_EXTENSION = 9, 0.095, 0.5, 0.5
-MAX_FRAMES = 1200
+FRAME_S, MAX_FRAMES = 0.5, 1200
 
 
 def features(chroma: np.ndarray) -> np.ndarray:
@@ -48,40 +49,72 @@ def recurrence(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (squares <= rows[:, None]) & (squares <= columns[None])
 
 
-@njit(cache=False, fastmath=False)
-def qmax_score(plot: np.ndarray, onset: float, extension: float) -> float:  # pragma: no cover
-    """Return the largest value of the recursion of Serrà et al., equation 7."""
+@njit(cache=False, fastmath=False, nogil=True)
+def longest_path(
+    plot: np.ndarray, onset: float, extension: float
+) -> tuple[float, int, int, int, int]:  # pragma: no cover
+    """Return Qmax, the recursion's largest value, and where its path begins and ends.
+
+    Serrà et al., equation 7: a mark of ``plot`` adds 1 to the best of three predecessors, a gap takes
+    ``onset`` or ``extension`` away. Beginning and end are (row, column, row, column).
+    """
     n, m = plot.shape
-    q = np.zeros((n, m))
-    best = 0.0
+    q, begun = np.zeros((n, m)), np.zeros((n, m), np.int64)
+    best, last = 0.0, 0
     for i in range(2, n):
         for j in range(2, m):
+            here = i * m + j
+            value, first = 0.0, here
+            for k in (here - m - 1, here - 2 * m - 1, here - m - 2):
+                before = q[k // m, k % m]
+                if not plot[i, j]:
+                    before -= onset if plot[k // m, k % m] else extension
+                if before > value:
+                    value, first = before, begun[k // m, k % m]
             if plot[i, j]:
-                value = max(q[i - 1, j - 1], q[i - 2, j - 1], q[i - 1, j - 2]) + 1.0
-            else:
-                first = q[i - 1, j - 1] - (onset if plot[i - 1, j - 1] else extension)
-                second = q[i - 2, j - 1] - (onset if plot[i - 2, j - 1] else extension)
-                third = q[i - 1, j - 2] - (onset if plot[i - 1, j - 2] else extension)
-                value = max(0.0, first, second, third)
-            q[i, j] = value
-            best = max(best, value)
-    return best
+                value += 1.0
+            q[i, j], begun[i, j] = value, first
+            if value > best:
+                best, last = value, here
+    first = begun[last // m, last % m]
+    return best, first // m, first % m, last // m, last % m
+
+
+def path_of(a: np.ndarray, b: np.ndarray, semitones: int) -> tuple[float, int, int, int, int]:
+    """Return `longest_path` of two recordings' `features`, b turned by so many semitones."""
+    plot = recurrence(a, np.roll(b, semitones, axis=1))
+    return longest_path(plot, GAP_ONSET, GAP_EXTENSION)
 
 
 def pair_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the distance of two recordings' `features`."""
-    turned = np.roll(b, best_transposition(a, b), axis=1)
-    score = qmax_score(recurrence(a, turned), GAP_ONSET, GAP_EXTENSION)
-    return float(np.sqrt(len(b)) / max(score, 1.0))
+    """Return the distance of two recordings' `features`, whichever comes first.
+
+    essentia divides the root of the second one's length by Qmax; this is the mean of both orders,
+    for Qmax is the same in both.
+    """
+    score = max(path_of(a, b, best_transposition(a, b))[0], 1.0)
+    return float((np.sqrt(len(a)) + np.sqrt(len(b))) / 2 / score)
+
+
+def aligned(a: np.ndarray, b: np.ndarray) -> tuple[tuple[float, float], tuple[float, float], int]:
+    """Return where two recordings' `features` match best: (from, to) [s] in each, and the semitones.
+
+    All twelve keys are tried: b, turned by the semitones, is in the key of a.
+    """
+    paths = [path_of(a, b, semitones) for semitones in range(12)]
+    semitones = int(np.argmax([path[0] for path in paths]))
+    first_a, first_b, last_a, last_b = (x * FRAME_S for x in paths[semitones][1:])
+    whole = STACK * FRAME_S  # a stacked frame reaches so far
+    return (first_a, last_a + whole), (first_b, last_b + whole), semitones
 
 
 def distances(chromas: list[np.ndarray]) -> np.ndarray:
-    """Return the (n, n) distances, the mean of both directions."""
+    """Return the (n, n) distances of recordings, on all cores."""
     frames = [features(c) for c in chromas]
+    rows, columns = np.triu_indices(len(frames), 1)
+    pairs = (
+        delayed(pair_distance)(frames[i], frames[j]) for i, j in zip(rows, columns, strict=True)
+    )
     found = np.zeros((len(frames), len(frames)))
-    for i in range(len(frames)):
-        for j in range(i + 1, len(frames)):
-            found[i, j] = found[j, i] = 0.5 * (
-                pair_distance(frames[i], frames[j]) + pair_distance(frames[j], frames[i])
-            )
-    return found
+    found[rows, columns] = Parallel(n_jobs=-1, prefer="threads", batch_size=64)(pairs)
+    return found + found.T

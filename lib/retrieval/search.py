@@ -2,7 +2,8 @@
 
 *Conventions.* Distance is that of `lib.training.distances`: 0 to 2. How likely a distance is a
 cover depends on the model; each answer says which share of random pairs of the lake is nearer
-(the false-alarm rate of calling everything up to this distance a cover).
+(the false-alarm rate of calling everything up to this distance a cover), and where the two match best
+by alignment of their chroma (`lib.retrieval.qmax`).
 """
 
 from __future__ import annotations
@@ -14,43 +15,47 @@ import numpy as np
 import torch
 from pyspark.sql import functions as F
 
-from lib.audio import sandbox
-from lib.audio.representations import Parameters, parameters
-from lib.audio.spectrograms import tensor_of
+from lib.audio import sandbox, tensors
+from lib.audio.representations import parameters
+from lib.audio.spectrograms import of_one_kind, tensor_of
 from lib.io import files
 from lib.io.errors import InputError
 from lib.io.lake import Lake
-from lib.retrieval import embed, registry
+from lib.retrieval import embed, qmax, registry
 from lib.retrieval.registry import Network
 from lib.training.distances import distance, similarity_matrix
 from schemas.embeddings import EMBEDDINGS
 from schemas.recordings import RECORDINGS
+from schemas.spectrograms import SPECTROGRAMS
 
 _SAMPLE = 500
 
 
-def embed_file(path: str, network: Network) -> np.ndarray:
-    """Return the embedding of one audio file.
+def tensor_of_file(path: str, representation: str) -> np.ndarray:
+    """Return the tensor of one audio file, whole.
 
     Raises
     ------
     InputError
         If the file is missing or cannot be decoded.
     """
-    p: Parameters = parameters(network.config["representation"])
     with files.local(path) as local:
         if not Path(local).is_file():
             raise InputError(f"audio must be a file, got none there: {path!r}; check the path")
         try:
-            tensor = sandbox.call(tensor_of, local, p, limits=sandbox.Limits())
+            p = parameters(representation)
+            return sandbox.call(tensor_of, local, p, limits=sandbox.Limits())
         except sandbox.Refused as error:
             raise InputError(
                 f"audio must be WAV, FLAC, OGG or MP3, got {path!r} ({error.reason}: {error.detail})"
             ) from error
+
+
+def embedding_of(tensor: np.ndarray, network: Network) -> np.ndarray:
+    """Return the embedding of a tensor of the network's representation."""
     net = embed.load(network.config["network"], network.weights, int(network.config.get("seed", 0)))
-    return embed.embed(
-        net, tensor, crop_frames=embed.crop_frames_of(network.config, p.frames_per_second)
-    )
+    rate = parameters(network.config["representation"]).frames_per_second
+    return embed.embed(net, tensor, crop_frames=embed.crop_frames_of(network.config, rate))
 
 
 def distances_to(query: np.ndarray, vectors: np.ndarray, n_rolls: int) -> np.ndarray:
@@ -84,7 +89,15 @@ def search(lake: Lake, model: str, audio: Sequence[str], *, top: int) -> dict[st
     others = random_distances(vectors, network.n_rolls)
     found: dict[str, object] = {"model": network.model_id, "searched": len(rows)}
     for path in audio:
-        d = distances_to(embed_file(path, network), vectors, network.n_rolls)
+        tensor = tensor_of_file(path, network.config["representation"])
+        d = distances_to(embedding_of(tensor, network), vectors, network.n_rolls)
+        nearest = np.argsort(d)[:top]
+        own = (
+            tensor
+            if network.config["representation"] == "chroma"
+            else tensor_of_file(path, "chroma")
+        )
+        chromas = _chromas(lake, [rows[i]["recording_id"] for i in nearest])
         found[path] = [
             {
                 "recording": rows[i]["recording_id"],
@@ -93,9 +106,29 @@ def search(lake: Lake, model: str, audio: Sequence[str], *, top: int) -> dict[st
                 "distance": float(d[i]),
                 "random pairs nearer": f"{np.mean(others <= d[i]):.2%}",
             }
-            for i in np.argsort(d)[:top]
+            | match(own, chromas.get(rows[i]["recording_id"]))
+            for i in nearest
         ]
     return found
+
+
+def _chromas(lake: Lake, recording_ids: list[str]) -> dict[str, np.ndarray]:
+    """Return the first chroma of each of these recordings that has one."""
+    rows = of_one_kind(lake.read(SPECTROGRAMS), "chroma").where("segment = 0")
+    wanted = rows.where(F.col("recording_id").isin(recording_ids))
+    return {r["recording_id"]: tensors.of_row(r) for r in wanted.collect()}
+
+
+def match(own: np.ndarray, other: np.ndarray | None) -> dict[str, str]:
+    """Return where two chromas match best, as minutes and seconds in each of them."""
+    if other is None:
+        return {"match here": "", "match there": ""}
+    here, there, _ = qmax.aligned(qmax.features(own), qmax.features(other))
+    return {"match here": _clock(here), "match there": _clock(there)}
+
+
+def _clock(stretch: tuple[float, float]) -> str:
+    return " to ".join(f"{int(s) // 60}:{int(s) % 60:02d}" for s in stretch)
 
 
 def random_distances(vectors: np.ndarray, n_rolls: int) -> np.ndarray:
@@ -107,16 +140,19 @@ def random_distances(vectors: np.ndarray, n_rolls: int) -> np.ndarray:
 
 
 def compare_pair(lake: Lake, model: str, pair: Sequence[str]) -> dict[str, object]:
-    """Return the distance of two files, and how rare it is among the lake's embeddings."""
+    """Return the distance of two files, how rare it is in the lake, and where they match."""
     network = registry.resolve(lake, model)
-    a, b = (embed_file(path, network) for path in pair)
-    apart = float(distances_to(a, b[None], network.n_rolls)[0])
+    kind = network.config["representation"]
+    a, b = (tensor_of_file(path, kind) for path in pair)
+    of_a, of_b = (embedding_of(tensor, network) for tensor in (a, b))
+    apart = float(distances_to(of_a, of_b[None], network.n_rolls)[0])
+    chromas = (a, b) if kind == "chroma" else [tensor_of_file(path, "chroma") for path in pair]
     answer: dict[str, object] = {
         "model": network.model_id,
         "first": pair[0],
         "second": pair[1],
         "distance": apart,
-    }
+    } | match(*chromas)
     if lake.exists(EMBEDDINGS):
         known = (
             lake.read(EMBEDDINGS)

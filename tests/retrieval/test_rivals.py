@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from lib.audio.representations import roll_key
-from lib.retrieval import embed, fourier2d, matrices, qmax
+from lib.retrieval import embed, fourier2d, matrices, qmax, search
 from lib.retrieval.registry import untrained
 from lib.training import networks
 
@@ -34,16 +34,39 @@ def slow_qmax(plot):
 
 def test_compiled_qmax_equals_the_naive_loop():
     plot = np.random.default_rng(0).random((30, 40)) < 0.3
-    assert qmax.qmax_score(plot, 0.5, 0.5) == slow_qmax(plot)
+    assert qmax.longest_path(plot, 0.5, 0.5)[0] == slow_qmax(plot)
 
 
 def test_qmax_of_a_diagonal_is_its_length():
-    assert qmax.qmax_score(np.eye(20, dtype=bool), 0.5, 0.5) == 18
+    assert qmax.longest_path(np.eye(20, dtype=bool), 0.5, 0.5) == (18, 2, 2, 19, 19)
 
 
 def test_qmax_finds_a_transposed_copy_nearer_than_another_song():
     a, b, c = (qmax.features(x) for x in (chroma(1), roll_key(chroma(1), 4), chroma(2)))
     assert qmax.pair_distance(a, b) < 0.5 * qmax.pair_distance(a, c)
+
+
+def test_qmax_is_the_same_in_both_orders():
+    a, b = (qmax.features(chroma(i, 200 + 40 * i)) for i in (1, 2))
+    assert qmax.pair_distance(a, b) == pytest.approx(qmax.pair_distance(b, a), rel=1e-12)
+
+
+@pytest.mark.parametrize("key", [0, 7])
+def test_stretch_that_two_recordings_share_is_found_in_both_and_its_key(key):
+    shared = chroma(5, 160)  # 40 s, from second 20 in one and from second 10 in the other
+    a = np.concatenate([chroma(6, 80), shared], axis=1)
+    b = np.concatenate([chroma(8, 40), roll_key(shared, key), chroma(9, 40)], axis=1)
+    in_a, in_b, semitones = qmax.aligned(qmax.features(a), qmax.features(b))
+    np.testing.assert_allclose([in_a, in_b], [(20, 60), (10, 50)], atol=7)
+    assert (semitones + key) % 12 == 0
+
+
+def test_match_is_said_in_minutes_and_seconds_or_not_at_all():
+    own = chroma(5, 320)
+    assert search.match(own, None) == {"match here": "", "match there": ""}
+    found = search.match(own, own)
+    assert found["match here"] == found["match there"]
+    assert found["match here"].endswith(" to 1:20")
 
 
 def test_best_transposition_undoes_the_roll():
