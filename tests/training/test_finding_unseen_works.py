@@ -59,7 +59,7 @@ def mean_average_precision(network, chromas):
 
 def test_trained_network_finds_unseen_works_far_better_than_untrained(chromas, tmp_path):
     seen, unseen = chromas[: WORKS * VERSIONS], chromas[WORKS * VERSIONS :]
-    config = preset("covernet", epochs=12, crop_s=20.0)
+    config = preset("covernet", epochs=30, crop_s=20.0)
     none = Triplets(np.empty((0, 3), np.int32), np.empty((0, 2), np.int64), np.empty(0, object))
     data = Data(store_of(seen), triplets_of(WORKS), none)
     weights = train(config, data, Alone(), tmp_path, resume=False, on_epoch=lambda _: None)
