@@ -15,7 +15,6 @@ from lib.io.job import Job, Summary, job_parser
 from lib.io.lake import Lake
 from lib.retrieval import embed, registry
 from schemas.embeddings import EMBEDDINGS
-from schemas.models import MODELS
 from schemas.spectrograms import SPECTROGRAMS
 from schemas.table import Table
 
@@ -41,7 +40,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
 
 def reads(args: argparse.Namespace) -> tuple[Table, ...]:
     """Return the tables: not every model is in one."""
-    return (SPECTROGRAMS,) if registry.is_outside_lake(args.model) else (SPECTROGRAMS, MODELS)
+    return (SPECTROGRAMS, *registry.tables_of(args.model))
 
 
 JOB = Job("embed_recordings", parse_args, run, reads, (EMBEDDINGS,))

@@ -17,7 +17,6 @@ from lib.io.job import Job, Summary, job_parser
 from lib.io.lake import Lake
 from lib.retrieval import registry
 from schemas.evaluations import EVALUATIONS
-from schemas.models import MODELS
 from schemas.recordings import RECORDINGS
 from schemas.spectrograms import SPECTROGRAMS
 from schemas.table import Table
@@ -52,7 +51,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
 def reads(args: argparse.Namespace) -> tuple[Table, ...]:
     """Return the tables that these arguments ask for."""
     data = () if args.manifest else (RECORDINGS, SPECTROGRAMS)
-    return data if registry.is_outside_lake(args.model) else (*data, MODELS)
+    return (*data, *registry.tables_of(args.model))
 
 
 def report_state(args: argparse.Namespace) -> dict[str, str]:

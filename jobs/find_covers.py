@@ -13,10 +13,9 @@ import argparse
 
 from lib.io.job import Job, Summary, job_parser, positive
 from lib.io.lake import Lake
-from lib.retrieval.registry import is_outside_lake
+from lib.retrieval.registry import tables_of
 from lib.retrieval.search import compare_pair, search
 from schemas.embeddings import EMBEDDINGS
-from schemas.models import MODELS
 from schemas.recordings import RECORDINGS
 from schemas.spectrograms import SPECTROGRAMS
 from schemas.table import Table
@@ -42,8 +41,8 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
 
 def reads(args: argparse.Namespace) -> tuple[Table, ...]:
     """Return the tables: two files need none, and not every model is in one."""
-    models = () if is_outside_lake(args.model) else (MODELS,)
-    return models if args.pair else (EMBEDDINGS, RECORDINGS, SPECTROGRAMS, *models)
+    data = () if args.pair else (EMBEDDINGS, RECORDINGS, SPECTROGRAMS)
+    return (*data, *tables_of(args.model))
 
 
 JOB = Job("find_covers", parse_args, run, reads)

@@ -32,9 +32,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--layout", choices=recordings.LAYOUTS, default="folders", help="without a manifest"
     )
-    parser.add_argument(
-        "--split", choices=("by-work", "train", "validation", "test"), default="by-work"
-    )
+    parser.add_argument("--split", choices=recordings.SPLITS, default="by-work")
     args = parser.parse_args(argv)
     if not (args.manifest or args.audio_root):
         parser.error("one of --manifest and --audio-root is required")

@@ -14,7 +14,7 @@ import argparse
 from pathlib import Path
 
 from lib.audio import synthesis, version_sets
-from lib.audio.recordings import split_of
+from lib.audio.recordings import SPLITS, split_of
 from lib.io.errors import InputError
 from lib.io.job import Job, Summary, job_parser, positive
 from lib.io.lake import Lake
@@ -41,7 +41,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "--max-phrases", type=positive, metavar="N", help="phrases a version (default: all)"
     )
     parser.add_argument(
-        "--split", choices=("by-work", "train", "validation", "test"), default="by-work",
+        "--split", choices=SPLITS, default="by-work",
         help="of all songs (default: %(default)s)",
     )  # fmt: skip
     args = parser.parse_args(argv)
@@ -53,12 +53,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Make the versions, name the songs that could not be read."""
     folders = synthesis.pop909_folders(args.songs, args.limit)
-    split = (
-        (lambda name: split_of(name, args.seed))
-        if args.split == "by-work"
-        else lambda _: args.split
-    )
-    names = [(folder, split(Path(folder).name)) for folder in folders]
+    names = [(folder, split_of(Path(folder).name, args.seed, args.split)) for folder in folders]
     how = {"n_versions": args.versions, "max_phrases": args.max_phrases, "seed": args.seed}
     if args.form == "direct":
         made, refused = version_sets.as_tables(lake, args.data_set, names, how)

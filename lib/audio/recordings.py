@@ -35,6 +35,7 @@ from schemas.recordings import RECORDINGS
 
 LAYOUTS = ("flat", "folders", "covers80")
 EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3", ".m4a", ".aac", ".opus", ".aif", ".aiff")
+SPLITS = ("by-work", "train", "validation", "test")
 _OPTIONAL = ("recording_id", "work_id", "track_id", "title", "artist", "split", "spec")
 _LISTED = T.StructType(
     [T.StructField(n, T.StringType()) for n in (*_OPTIONAL, "data_set", "uri", "root")]
@@ -151,8 +152,10 @@ def recording_id_of(data_set: str, inside: str) -> str:
     return hashlib.sha256(f"{data_set}/{inside}".encode()).hexdigest()[:12]
 
 
-def split_of(work_id: str, seed: int) -> str:
-    """Return the split of a work: 70% train, 10% validation, 20% test, by its hash."""
+def split_of(work_id: str, seed: int, asked: str = "by-work") -> str:
+    """Return ``asked``, one of `SPLITS`; by-work is 70% train, 10% validation, 20% test, by hash."""
+    if asked != "by-work":
+        return asked
     share = int(hashlib.sha256(f"{seed}/{work_id}".encode()).hexdigest()[:8], 16) / 2**32
     return "train" if share < 0.7 else ("validation" if share < 0.8 else "test")
 
@@ -175,8 +178,8 @@ def as_frame(spark: SparkSession, listed: list[Listed]) -> DataFrame:
 
 def _row(row: dict, split: str, seed: int, limits: sandbox.Limits) -> dict:
     work = row["work_id"] or row["recording_id"]
-    by_work = row["split"] or split_of(work, seed)
-    row["split"] = by_work if split == "by-work" else split
+    if split != "by-work" or not row["split"]:
+        row["split"] = split_of(work, seed, split)
     root = row.pop("root")
     try:
         with files.local(row["uri"]) as path:

@@ -16,6 +16,8 @@ from lib.io.models import Model, find, newest
 from lib.retrieval import embed
 from lib.training.config import PRESETS
 from lib.training.networks import NETWORKS
+from schemas.models import MODELS
+from schemas.table import Table
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,10 @@ def untrained(like: str = "covernet", seed: int = 0) -> Network:
     return Network(f"untrained-{like}", None, config)
 
 
-def is_outside_lake(name: str) -> bool:
-    """Tell whether ``--model`` names a network that needs no table."""
-    return name in {"untrained", "shipped"} or name.endswith(".safetensors")
+def tables_of(name: str) -> tuple[Table, ...]:
+    """Return the tables that hold the network that ``--model`` names; some need none."""
+    outside = name in {"untrained", "shipped"} or name.endswith(".safetensors")
+    return () if outside else (MODELS,)
 
 
 def resolve(lake: Lake, name: str) -> Network:

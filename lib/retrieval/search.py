@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lib.audio import sandbox, tensors
@@ -51,6 +52,14 @@ def tensor_of_file(path: str, representation: str) -> np.ndarray:
             ) from error
 
 
+def heard(path: str, network: Network) -> tuple[np.ndarray, np.ndarray]:
+    """Return the embedding of one audio file, and its chroma."""
+    kind = network.config["representation"]
+    tensor = tensor_of_file(path, kind)
+    chroma = tensor if kind == "chroma" else tensor_of_file(path, "chroma")
+    return embedding_of(tensor, network), chroma
+
+
 def embedding_of(tensor: np.ndarray, network: Network) -> np.ndarray:
     """Return the embedding of a tensor of the network's representation."""
     net = embed.load(network.config["network"], network.weights, int(network.config.get("seed", 0)))
@@ -87,17 +96,13 @@ def search(lake: Lake, model: str, audio: Sequence[str], *, top: int) -> dict[st
         )
     vectors = np.array([r["vector"] for r in rows], np.float32)
     others = random_distances(vectors, network.n_rolls)
+    stored = of_one_kind(lake.read(SPECTROGRAMS), "chroma").where("segment = 0")
     found: dict[str, object] = {"model": network.model_id, "searched": len(rows)}
     for path in audio:
-        tensor = tensor_of_file(path, network.config["representation"])
-        d = distances_to(embedding_of(tensor, network), vectors, network.n_rolls)
+        query, own = heard(path, network)
+        d = distances_to(query, vectors, network.n_rolls)
         nearest = np.argsort(d)[:top]
-        own = (
-            tensor
-            if network.config["representation"] == "chroma"
-            else tensor_of_file(path, "chroma")
-        )
-        chromas = _chromas(lake, [rows[i]["recording_id"] for i in nearest])
+        chromas = _tensors(stored, [rows[i]["recording_id"] for i in nearest])
         found[path] = [
             {
                 "recording": rows[i]["recording_id"],
@@ -112,10 +117,9 @@ def search(lake: Lake, model: str, audio: Sequence[str], *, top: int) -> dict[st
     return found
 
 
-def _chromas(lake: Lake, recording_ids: list[str]) -> dict[str, np.ndarray]:
-    """Return the first chroma of each of these recordings that has one."""
-    rows = of_one_kind(lake.read(SPECTROGRAMS), "chroma").where("segment = 0")
-    wanted = rows.where(F.col("recording_id").isin(recording_ids))
+def _tensors(stored: DataFrame, recording_ids: list[str]) -> dict[str, np.ndarray]:
+    """Return the tensor of each of these recordings that has one."""
+    wanted = stored.where(F.col("recording_id").isin(recording_ids))
     return {r["recording_id"]: tensors.of_row(r) for r in wanted.collect()}
 
 
@@ -142,17 +146,14 @@ def random_distances(vectors: np.ndarray, n_rolls: int) -> np.ndarray:
 def compare_pair(lake: Lake, model: str, pair: Sequence[str]) -> dict[str, object]:
     """Return the distance of two files, how rare it is in the lake, and where they match."""
     network = registry.resolve(lake, model)
-    kind = network.config["representation"]
-    a, b = (tensor_of_file(path, kind) for path in pair)
-    of_a, of_b = (embedding_of(tensor, network) for tensor in (a, b))
-    apart = float(distances_to(of_a, of_b[None], network.n_rolls)[0])
-    chromas = (a, b) if kind == "chroma" else [tensor_of_file(path, "chroma") for path in pair]
+    (a, chroma_a), (b, chroma_b) = (heard(path, network) for path in pair)
+    apart = float(distances_to(a, b[None], network.n_rolls)[0])
     answer: dict[str, object] = {
         "model": network.model_id,
         "first": pair[0],
         "second": pair[1],
         "distance": apart,
-    } | match(*chromas)
+    } | match(chroma_a, chroma_b)
     if lake.exists(EMBEDDINGS):
         known = (
             lake.read(EMBEDDINGS)

@@ -271,7 +271,7 @@ def load_batch(
     vary: bool,
     negatives: bool = True,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return (3, B, n_bins, T) tensors, without ``negatives`` (2, B, n_bins, T), and (B, 2) labels.
+    """Return (3, B, n_bins, T) tensors and (3, B) labels; without ``negatives`` 2 instead of 3.
 
     Crops, and with ``vary`` augmentations of all, are drawn by (seed, epoch, triplet).
     """
@@ -290,7 +290,9 @@ def load_batch(
                 tensor = crop(tensor, round(1.5 * n_frames), rng)
                 tensor = augment.apply(tensor, config.representation, spec)
             made[role, b] = crop(tensor, n_frames, rng)
-    return torch.from_numpy(made), torch.from_numpy(triplets.labels[indices])
+    anchor, negative = triplets.labels[indices].T
+    labels = np.stack([anchor, anchor, negative][:n_roles])
+    return torch.from_numpy(made), torch.from_numpy(labels)
 
 
 def crop(tensor: np.ndarray, n_frames: int, rng: np.random.Generator) -> np.ndarray:

@@ -94,7 +94,7 @@ def train(
             )  # fmt: skip
             x, labels = x.to(device), labels.to(device)
             embedded = network(x.flatten(0, 1))
-            loss = loss_of(embedded.reshape(len(x), len(indices), -1), labels[:, 0], labels[:, 1])
+            loss = loss_of(embedded.reshape(*labels.shape, -1), labels)
             optimizer.zero_grad()
             loss.backward()
             ranks.finish_gradients(both, optimizer)
@@ -155,9 +155,9 @@ def evaluate(
         indices = mine[first : first + config.batch_size]
         x, labels = load_batch(data.store, data.validation, indices, config, epoch=0, vary=False)
         x, labels = x.to(device), labels.to(device)
-        embedded = network(x.flatten(0, 1)).reshape(3, len(indices), -1)
+        embedded = network(x.flatten(0, 1)).reshape(*labels.shape, -1)
         near, far = (paired_distance(embedded[0], other, n_rolls) for other in embedded[1:])
-        loss = loss_of(embedded, labels[:, 0], labels[:, 1])
+        loss = loss_of(embedded, labels)
         right = (near < far).double() + 0.5 * (near == far).double()
         sums += torch.tensor([float(loss) * len(indices), float(right.sum()), len(indices)])
     loss_sum, right_sum, n = (float(v) for v in ranks.average(sums, "validation"))

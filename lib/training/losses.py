@@ -45,21 +45,16 @@ class MetricLoss(nn.Module):
         else:
             self.over_batch = losses.SupConLoss(config.temperature, distance=nearness)
 
-    def forward(
-        self, embedded: torch.Tensor, label: torch.Tensor, other: torch.Tensor
-    ) -> torch.Tensor:
-        """Return the loss of (3, B, d) embeddings; without the negatives (2, B, d).
-
-        ``label`` is what anchor and positive share, ``other`` the negative's: (B,) numbers.
-        """
+    def forward(self, embedded: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Return the loss of (3, B, d) embeddings and (3, B) labels; without negatives 2, not 3."""
         if self.config.loss == "triplet":
             anchor, positive, negative = embedded
             return triplet_loss(
                 anchor, positive, negative, margin=self.config.margin, n_rolls=self.n_rolls
             )
-        flat, labels = embedded.flatten(0, 1), torch.cat([label, label, other][: len(embedded)])
-        mined = self.miner(flat, labels) if self.config.loss == "batch_hard" else None
-        return self.over_batch(flat, labels, mined)
+        flat, of_flat = embedded.flatten(0, 1), labels.flatten()
+        mined = self.miner(flat, of_flat) if self.config.loss == "batch_hard" else None
+        return self.over_batch(flat, of_flat, mined)
 
 
 class WithClasses(nn.Module):
@@ -76,13 +71,10 @@ class WithClasses(nn.Module):
             n_labels, size, config.temperature, distance=BestRoll(n_rolls)
         )
 
-    def forward(
-        self, embedded: torch.Tensor, label: torch.Tensor, other: torch.Tensor
-    ) -> torch.Tensor:
+    def forward(self, embedded: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Return the weighted sum; as `MetricLoss` takes it."""
-        labels = torch.cat([label, label, other][: len(embedded)])
-        of_classes = self.classes(embedded.flatten(0, 1), labels)
-        return self.metric(embedded, label, other) + self.weight * of_classes
+        of_classes = self.classes(embedded.flatten(0, 1), labels.flatten())
+        return self.metric(embedded, labels) + self.weight * of_classes
 
 
 def build(config: TrainConfig, n_rolls: int, n_labels: int, size: int) -> nn.Module:

@@ -53,7 +53,9 @@ def test_supcon_equals_the_papers_formula_in_loops():
     settings_ = preset("covernet", temperature=0.2)
     a, p, n = unit(3, 24, 1), unit(3, 24, 2), unit(3, 24, 3)
     label, other = torch.tensor([0, 1, 2]), torch.tensor([1, 2, 0])
-    ours = float(losses.MetricLoss(settings_, 12)(torch.stack([a, p, n]), label, other))
+    ours = float(
+        losses.MetricLoss(settings_, 12)(torch.stack([a, p, n]), torch.stack([label, label, other]))
+    )
     z, y = torch.cat([a, p, n]), np.concatenate([label, label, other])
     s = naive_best_roll(z, z, 12) / 0.2
     terms = []
@@ -70,7 +72,10 @@ def test_every_loss_is_finite_and_falls_when_positives_are_perfect(loss):
     a, n = unit(6, 24, 1), unit(6, 24, 3)
     label, other = torch.arange(6), torch.arange(6, 12)
     of = losses.MetricLoss(settings_, 12)
-    good, bad = (float(of(torch.stack(x), label, other)) for x in ((a, a, n), (a, n, a)))
+    good, bad = (
+        float(of(torch.stack(x), torch.stack([label, label, other])))
+        for x in ((a, a, n), (a, n, a))
+    )
     assert np.isfinite([good, bad]).all()
     assert good < bad
 
@@ -85,10 +90,10 @@ def test_cross_entropy_over_classes_is_torchs_of_the_best_rolls():
     of = losses.build(settings_, 12, 7, 24)
     vectors = torch.nn.functional.normalize(of.classes.W.detach().T, dim=1)
     logits = naive_best_roll(x.flatten(0, 1), vectors, 12) / 0.2
-    labels = torch.cat([label, label, other])
-    classes = torch.nn.functional.cross_entropy(torch.as_tensor(logits), labels)
-    metric = losses.MetricLoss(settings_, 12)(x, label, other)
-    assert float(of(x, label, other)) == pytest.approx(float(metric + 0.7 * classes), rel=1e-5)
+    labels = torch.stack([label, label, other])
+    classes = torch.nn.functional.cross_entropy(torch.as_tensor(logits), labels.flatten())
+    metric = losses.MetricLoss(settings_, 12)(x, labels)
+    assert float(of(x, labels)) == pytest.approx(float(metric + 0.7 * classes), rel=1e-5)
 
 
 def test_loss_without_class_weight_has_no_weights():

@@ -130,7 +130,7 @@ def step_by_hand(made, folder, ranks):
         x, y = loader.load_batch(
             store, train, indices, config, epoch=1, vary=config.vary, negatives=False
         )
-        loss = loss_of(net(x.flatten(0, 1)).reshape(2, len(y), -1), y[:, 0], y[:, 1]) / len(ranks)
+        loss = loss_of(net(x.flatten(0, 1)).reshape(*y.shape, -1), y) / len(ranks)
         loss.backward()  # gradients add up
         total += float(loss.detach())
     torch.nn.utils.clip_grad_norm_(both.parameters(), config.max_grad_norm)
