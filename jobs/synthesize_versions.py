@@ -1,11 +1,12 @@
 """synthesize_versions: make unlike versions of songs from their notes, as audio or straight as chroma.
 
-Reads   a folder of POP909 songs (MIDI, chords, beats)
+Reads   a folder of songs: POP909's (MIDI, chords, beats), or any MIDI files (chords are estimated)
 Writes  form audio: OUT/manifest.csv, OUT/audio/…; form direct: recordings, spectrograms
         (one song a Spark task; the same seed, the same bytes)
 
     ./spark-submit.sh synthesize_versions --lake /data/lake --songs POP909 --form direct --versions 8
-    ./spark-submit.sh synthesize_versions --lake /data/lake --songs POP909 --form audio --out versions
+    ./spark-submit.sh synthesize_versions --lake /data/lake --songs POP909 --form audio --out versions \
+      --fonts all
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lib.audio import synthesis, version_sets
+from lib.audio import fluid, song_files, synthesis, version_sets
 from lib.audio.recordings import SPLITS, split_of
 from lib.io.errors import InputError
 from lib.io.job import Job, Summary, job_parser, positive
@@ -25,7 +26,9 @@ from schemas.spectrograms import SPECTROGRAMS
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = job_parser(__doc__)
-    parser.add_argument("--songs", required=True, metavar="FOLDER", help="unpacked POP909")
+    parser.add_argument(
+        "--songs", required=True, metavar="FOLDER", help="unpacked POP909, or MIDI files"
+    )
     parser.add_argument(
         "--form", choices=("audio", "direct"), default="audio", help="default: %(default)s"
     )
@@ -33,6 +36,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--data-set", default="versions", metavar="NAME", help="of form direct (default: versions)"
     )
+    parser.add_argument(
+        "--fonts", nargs="+", default=[], metavar="FONT",
+        help="sound fonts that fluidsynth plays the audio with: files, names of installed ones, or "
+        "all (default: the project's own synthesiser)",
+    )  # fmt: skip
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N songs")
     parser.add_argument(
         "--versions", type=positive, default=4, metavar="N", help="default: %(default)s"
@@ -42,32 +50,40 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--split", choices=SPLITS, default="by-work",
-        help="of all songs (default: %(default)s)",
+        help="of all songs; by-work keeps songs that are alike together (default: %(default)s)",
     )  # fmt: skip
     args = parser.parse_args(argv)
     if args.form == "audio" and not args.out:
         parser.error("--out is required with --form audio")
+    if args.form == "direct" and args.fonts:
+        parser.error(f"--fonts is for --form audio, got {args.fonts} with --form direct")
     return args
 
 
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Make the versions, name the songs that could not be read."""
-    folders = synthesis.pop909_folders(args.songs, args.limit)
-    names = [(folder, split_of(Path(folder).name, args.seed, args.split)) for folder in folders]
+    songs, load = song_files.found(args.songs, args.limit), song_files.loader(args.songs)
+    fonts = fluid.checked(args.fonts)
+    family = {s: s for s in songs}
+    if args.split == "by-work":
+        family = song_files.families(lake.spark, load, songs)
+    names = [(s, split_of(Path(family[s]).name, args.seed, args.split)) for s in songs]
     how = {"n_versions": args.versions, "max_phrases": args.max_phrases, "seed": args.seed}
     if args.form == "direct":
-        made, refused = version_sets.as_tables(lake, args.data_set, names, how)
+        made, refused = version_sets.as_tables(lake, args.data_set, load, names, how)
     else:
-        made, refused = version_sets.as_audio(lake, Path(args.out).resolve(), names, how)
+        out = Path(args.out).resolve()
+        made, refused = version_sets.as_audio(lake, out, load, names, how | {"fonts": fonts})
     if not made:
-        raise InputError(f"songs must be readable, got none of {len(folders)}; first: {refused[0]}")
-    return {"songs": len(folders), "recordings": made, "refused": refused}
+        raise InputError(f"songs must be readable, got none of {len(songs)}; first: {refused[0]}")
+    n_alike = sum(song != first for song, first in family.items())
+    return {"songs": len(songs), "alike": n_alike, "recordings": made, "refused": refused}
 
 
 def files(args: argparse.Namespace) -> dict[str, str]:
     """Return hashes of the songs, and of the manifest where there is to be one."""
     made = synthesis.manifest_hash(args.out) if args.form == "audio" else {}
-    return made | {"songs": synthesis.songs_hash(args.songs, args.limit)}
+    return made | {"songs": song_files.hash_of(args.songs, args.limit)}
 
 
 JOB = Job("synthesize_versions", parse_args, run, (), (RECORDINGS, SPECTROGRAMS), files)

@@ -1,4 +1,4 @@
-"""A score as sound: a small wavetable synthesiser that needs nothing installed.
+"""A score as sound: a small wavetable synthesiser that needs nothing installed, or a sound font.
 
 *Conventions.* Mono float32, peak 0.9. An instrument is the strengths of its harmonics and an
 envelope; enough that timbres differ, not enough to please.
@@ -11,6 +11,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.signal import butter, sosfilt
 
+from lib.audio import fluid
 from lib.audio.representations import hertz_of
 from lib.audio.versions import Score, VersionSpec
 
@@ -60,10 +61,12 @@ def render(score: Score, spec: VersionSpec, *, sample_rate: int = 16_000) -> np.
     Raises
     ------
     ValueError
-        If an instrument is unknown or the score has no length.
+        If an instrument is unknown or the score has no length; with a font, as `fluid.play`.
     """
     check(score)
     rng = np.random.default_rng([spec.seed, 1])
+    if spec.font:
+        return _produce(fluid.play(score, spec, sample_rate), spec, rng, sample_rate)
     mix = np.zeros(int(score.duration_s * sample_rate), dtype=np.float32)
     for instrument, notes in score.parts.values():
         for onset, duration, pitch, velocity in notes:

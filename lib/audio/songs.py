@@ -1,22 +1,15 @@
-"""Songs as symbols: composed by the project, or read from POP909.
+"""Songs as symbols, and the project's own composer; `lib.audio.midi` reads songs from files.
 
 *Conventions.* Time is in beats. ``melody`` is (n, 3) float64: onset, duration, MIDI pitch.
 ``chords`` are (onset, duration, root pitch class, quality). ``accompaniment`` is what else was
 written, (n, 4): as the melody, and velocity 0-1; empty where only chords are known. ``phrases``
 are (start, end) beats of the sections that a version may repeat, drop or reorder.
-
-References
-----------
-Wang et al. "POP909: A Pop-song Dataset for Music Arrangement Generation." ISMIR 2020 (MIT).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import mido
 import numpy as np
 
 QUALITIES = {
@@ -53,6 +46,7 @@ class Song:
     chords: tuple[Chord, ...]
     phrases: tuple[tuple[float, float], ...]
     accompaniment: np.ndarray = field(default_factory=lambda: np.empty((0, 4)))
+    chords_from: str = "written"  # or "estimated", where the file has none
 
     def __post_init__(self) -> None:
         """Refuse a song without notes or of no length."""
@@ -147,98 +141,6 @@ def parse_chord(name: str) -> tuple[int, str] | None:
     }
     quality = simple.get(quality, quality)
     return PITCH_CLASSES[root], quality if quality in QUALITIES else "maj"
-
-
-def read_pop909(folder: Path) -> Song:
-    """Read one song of POP909: MIDI melody and accompaniment (bridge and piano), chords, beats.
-
-    Raises
-    ------
-    ValueError
-        If a file is missing or broken, or the melody has no notes.
-    """
-    try:
-        beats = np.loadtxt(folder / "beat_midi.txt", ndmin=2)[:, 0]
-        midi = mido.MidiFile(folder / f"{folder.name}.mid")
-        chord_lines = (folder / "chord_midi.txt").read_text().split("\n")
-    except (OSError, EOFError, ValueError, IndexError, KeyError) as error:
-        raise ValueError(f"song must be a POP909 folder, got {folder.name!r}: {error}") from error
-    if len(beats) < 8:
-        raise ValueError(f"song must have at least 8 beats, got {len(beats)} in {folder.name!r}")
-    to_beats = _clock(beats)
-    melody, accompaniment = (
-        _in_beats(_notes_of(midi, names), to_beats) for names in (("MELODY",), ("BRIDGE", "PIANO"))
-    )
-    if not len(melody):
-        raise ValueError(f"song must have a MELODY track with notes, got none in {folder.name!r}")
-    chords: list[Chord] = []
-    for line in filter(None, (row.split() for row in chord_lines)):
-        parsed = parse_chord(line[2])
-        if parsed:
-            a, b = (float(x) for x in to_beats(np.array([float(line[0]), float(line[1])])))
-            chords.append((a, b - a, *parsed))
-    melody = melody[:, :3]
-    tonic, mode = estimate_tonic(melody)
-    tempo = 60.0 / float(np.median(np.diff(beats)))
-    first, end = melody[:, 0].min(), (melody[:, 0] + melody[:, 1]).max()
-    phrases = tuple((a, a + 16.0) for a in np.arange(first // 16 * 16, np.ceil(end / 16) * 16, 16))
-    return Song(
-        f"pop909-{folder.name}",
-        f"POP909 {folder.name}",
-        tonic,
-        mode,
-        tempo,
-        melody,
-        tuple(chords),
-        phrases,
-        accompaniment,
-    )
-
-
-def _clock(beats: np.ndarray):
-    """Return seconds -> beats, going on at the end's tempo outside the marked beats."""
-    step = float(np.median(np.diff(beats)))
-    n_before = int(np.ceil(max(beats[0], 0) / step)) + 1
-    marks = np.concatenate(
-        [beats[0] - step * np.arange(n_before, 0, -1), beats, beats[-1] + step * np.arange(1, 200)]
-    )
-    return lambda seconds: np.interp(seconds, marks, np.arange(len(marks)) - n_before)
-
-
-def _in_beats(notes: np.ndarray, to_beats: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Take onset and duration of (n, 4) notes from seconds to beats."""
-    start, end = to_beats(notes[:, 0]), to_beats(notes[:, 0] + notes[:, 1])
-    return np.column_stack([start, np.maximum(end - start, 0.125), notes[:, 2:]])
-
-
-def _notes_of(midi: mido.MidiFile, names: tuple[str, ...]) -> np.ndarray:
-    """Return (n, 4): onset and duration in seconds, pitch, velocity, of the tracks so named."""
-    tempi, now = [(0, 500_000)], 0
-    for message in midi.tracks[0]:
-        now += message.time
-        if message.type == "set_tempo":
-            tempi.append((now, message.tempo))
-    ticks = np.array([t for t, _ in tempi], dtype=float)
-    per_tick = np.array([t for _, t in tempi]) / 1e6 / midi.ticks_per_beat
-    at = np.concatenate([[0.0], np.cumsum(np.diff(ticks) * per_tick[:-1])])
-
-    def seconds(tick: int) -> float:
-        i = int(np.searchsorted(ticks, tick, side="right")) - 1
-        return float(at[i] + (tick - ticks[i]) * per_tick[i])
-
-    notes = []
-    for track in (t for t in midi.tracks if t.name.upper() in names):
-        open_notes: dict[int, tuple[int, int]] = {}
-        now = 0
-        for message in track:
-            now += message.time
-            if message.type == "note_on" and message.velocity:
-                open_notes[message.note] = now, message.velocity
-            elif message.type in ("note_on", "note_off") and message.note in open_notes:
-                begun, velocity = open_notes.pop(message.note)
-                length = seconds(now) - seconds(begun)
-                notes.append((seconds(begun), length, float(message.note), velocity / 127))
-    return np.array(sorted(notes)).reshape(-1, 4)
 
 
 def estimate_tonic(melody: np.ndarray) -> tuple[int, int]:

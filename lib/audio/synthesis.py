@@ -15,12 +15,11 @@ import soundfile as sf
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
-from lib.audio import direct, songs, spectrograms
+from lib.audio import direct, spectrograms
 from lib.audio.render import render
 from lib.audio.representations import fold, parameters
 from lib.audio.songs import Song
 from lib.audio.versions import VersionSpec, arrange, sample_spec, truth_of
-from lib.io.errors import InputError
 from lib.io.files import sha256_of
 from lib.io.rows import map_rows
 from schemas.recordings import NOTES, RECORDINGS
@@ -100,16 +99,15 @@ def written_version(song: Song, spec: VersionSpec, number: int, data_set: str, s
 
 def synthesize(
     spark: SparkSession, load: Callable[[str], Song], names: list[tuple[str, str]], out: Path, *,
-    n_versions: int, max_phrases: int | None, seed: int,
+    n_versions: int, max_phrases: int | None, seed: int, fonts: tuple[str, ...] = (),
 ) -> DataFrame:  # fmt: skip
-    """Make the versions of many songs as audio; ``names`` are (song, split); rows as
-    in a manifest, and reason.
+    """Make the versions of many songs as audio; ``names`` are (song, split).
 
-    A song that cannot be read becomes one row with a reason.
+    Rows as in a manifest, and reason; a song that cannot be read becomes one row with a reason.
     """
 
     def versions(song: Song, split: str) -> list[dict]:
-        specs = _specs(song, n_versions, max_phrases, seed)
+        specs = _specs(song, n_versions, max_phrases, seed, fonts)
         return [write_version(song, spec, v, out, split) for v, spec in enumerate(specs)]
 
     return _of_songs(spark, load, names, versions, _OUTCOME)
@@ -128,8 +126,10 @@ def write_directly(
     return _of_songs(spark, load, names, versions, _WRITTEN)
 
 
-def _specs(song: Song, n: int, max_phrases: int | None, seed: int) -> list[VersionSpec]:
-    return [sample_spec(song, seed + v, max_phrases=max_phrases) for v in range(n)]
+def _specs(
+    song: Song, n: int, max_phrases: int | None, seed: int, fonts: tuple[str, ...] = ()
+) -> list[VersionSpec]:
+    return [sample_spec(song, seed + v, max_phrases=max_phrases, fonts=fonts) for v in range(n)]
 
 
 def _of_songs(
@@ -168,28 +168,6 @@ def demo_splits(n_works: int) -> list[tuple[str, str]]:
     n_test, n_validation = max(2, n_works // 4), max(2, n_works // 8)
     names = ["test"] * n_test + ["validation"] * n_validation
     return [(str(i), names[i] if i < len(names) else "train") for i in range(n_works)]
-
-
-def pop909_folders(root: str, limit: int | None) -> list[str]:
-    """Return the song folders of POP909, sorted.
-
-    Raises
-    ------
-    InputError
-        If there are none.
-    """
-    found = sorted(str(p.parent) for p in Path(root).rglob("chord_midi.txt"))
-    if not found:
-        raise InputError(
-            f"songs must be folders of POP909 (NNN.mid, chord_midi.txt, beat_midi.txt), got none in "
-            f"{root!r}; unpack pop909.tar.xz there"
-        )
-    return found[:limit]
-
-
-def load_pop909(folder: str) -> Song:
-    """Read one song; see `songs.read_pop909`."""
-    return songs.read_pop909(Path(folder))
 
 
 def demo_catalog(rows: list[dict], n_tracks: int, seed: int) -> pd.DataFrame:
@@ -259,13 +237,6 @@ def made_and_refused(rows: list) -> tuple[list[dict], list[dict]]:
     everything = [r.asDict() for r in rows]
     refused = [{"song": r["work_id"], "reason": r["reason"]} for r in everything if r["reason"]]
     return [r for r in everything if not r["reason"]], refused
-
-
-def songs_hash(root: str, limit: int | None) -> str:
-    """Return a hash of the songs' names and sizes."""
-    paths = [Path(f) / f"{Path(f).name}.mid" for f in pop909_folders(root, limit)]
-    told = [(p.name, p.stat().st_size if p.is_file() else -1) for p in paths]
-    return hashlib.sha256(str(told).encode()).hexdigest()
 
 
 def manifest_hash(out: str) -> dict[str, str]:

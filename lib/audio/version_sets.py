@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pyspark.sql import functions as F
 
 from lib.audio import recordings, synthesis
+from lib.audio.songs import Song
 from lib.io.lake import Lake
 from schemas.recordings import RECORDINGS
 from schemas.spectrograms import SPECTROGRAMS
 
-Names = list[tuple[str, str]]  # folder of a song, its split
+Names = list[tuple[str, str]]  # file or folder of a song, its split
+Load = Callable[[str], Song]
 Outcome = tuple[int, list[dict]]  # versions made; songs refused, with the reason
 
 
-def as_audio(lake: Lake, out: Path, names: Names, how: dict[str, Any]) -> Outcome:
+def as_audio(lake: Lake, out: Path, load: Load, names: Names, how: dict[str, Any]) -> Outcome:
     """Render the versions under ``out`` and write their manifest; ``how`` as `synthesize` takes it."""
-    rows = synthesis.synthesize(lake.spark, synthesis.load_pop909, names, out, **how).collect()
+    rows = synthesis.synthesize(lake.spark, load, names, out, **how).collect()
     made, refused = synthesis.made_and_refused(rows)
     if made:
         synthesis.write_manifest(made, out)
     return len(made), refused
 
 
-def as_tables(lake: Lake, data_set: str, names: Names, how: dict[str, Any]) -> Outcome:
+def as_tables(lake: Lake, data_set: str, load: Load, names: Names, how: dict[str, Any]) -> Outcome:
     """Write the versions as rows of `recordings` and `spectrograms`; mark those made no more."""
-    rows = synthesis.write_directly(
-        lake.spark, synthesis.load_pop909, names, data_set, **how
-    ).persist()
+    rows = synthesis.write_directly(lake.spark, load, names, data_set, **how).persist()
     made = rows.where("reason IS NULL")
     n_made = made.count()
     if n_made:

@@ -18,6 +18,12 @@ MELODY_INSTRUMENTS = ("voice", "guitar", "strings", "brass", "organ", "flute", "
 CHORD_INSTRUMENTS = ("piano", "guitar", "organ", "strings", "pad")
 PATTERNS = ("block", "strum", "arpeggio", "power", "pad")
 WRITTEN = "written"  # the pattern of a song that has its own accompaniment
+PROGRAMS = {  # of General MIDI, for each instrument
+    "voice": (52, 53, 54, 65, 66, 69, 85), "guitar": (24, 25, 26, 27, 28, 29, 30, 105),
+    "strings": (40, 41, 42, 45, 48, 49, 50), "brass": (56, 57, 58, 60, 61, 62, 64, 67),
+    "organ": (16, 17, 18, 19, 21, 22), "flute": (68, 70, 71, 72, 73, 74, 75, 78),
+    "piano": (0, 1, 3, 4, 5, 6, 7, 11), "pad": (88, 89, 90, 91, 92, 94, 95), "bass": (32, 33, 34, 35, 36, 38, 39),
+}  # fmt: skip
 BASS = ("root", "eighths", "walking", "none")
 DRUMS = ("none", "rock", "disco", "ballad", "shuffle")
 
@@ -48,6 +54,8 @@ class VersionSpec:
     room: float = 0.0  # share of reverberation, 0 to 0.4
     lowpass_hz: float = 8000.0
     gain: dict[str, float] = field(default_factory=dict)  # of lead, chords, bass, drums
+    font: str = ""  # sound font that fluidsynth plays it with; none: the project's synthesiser
+    programs: dict[str, int] = field(default_factory=dict)  # General MIDI, 0-127, by part
 
     def to_dict(self) -> dict:
         """Return plain data, ready for JSON."""
@@ -73,8 +81,12 @@ def truth_of(song: Song, spec: VersionSpec) -> dict[str, float]:
     }
 
 
-def sample_spec(song: Song, seed: int, *, max_phrases: int | None = None) -> VersionSpec:
-    """Draw a version: every nuisance at once, in the ranges of real covers."""
+def sample_spec(
+    song: Song, seed: int, *, max_phrases: int | None = None, fonts: tuple[str, ...] = ()
+) -> VersionSpec:
+    """Draw a version: every nuisance at once, in the ranges of real covers; with ``fonts``, also the
+    sound font and General MIDI programs that play it.
+    """
     rng = np.random.default_rng([seed, *song.song_id.encode()])
     pick = lambda options: options[int(rng.integers(len(options)))]  # noqa: E731
     gain = {part: float(rng.uniform(0.4, 1.0)) for part in ("lead", "chords", "bass", "drums")}
@@ -106,7 +118,11 @@ def sample_spec(song: Song, seed: int, *, max_phrases: int | None = None) -> Ver
         gain=gain,
     )
     if len(song.accompaniment) and rng.random() < 0.5:
-        return replace(spec, pattern=WRITTEN, bass=pick(("none", spec.bass)))
+        spec = replace(spec, pattern=WRITTEN, bass=pick(("none", spec.bass)))
+    if fonts:
+        instruments = {"lead": spec.lead, "chords": spec.chord_instrument, "bass": "bass"}
+        programs = {part: int(pick(PROGRAMS[name])) for part, name in instruments.items()}
+        return replace(spec, font=pick(fonts), programs=programs)
     return spec
 
 

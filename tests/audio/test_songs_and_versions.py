@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from lib.audio import demo, songs, synthesis
+from lib.audio import demo, midi, songs, synthesis
 from lib.audio.render import render
 from lib.audio.versions import VersionSpec, arrange, sample_spec
 
@@ -35,7 +35,7 @@ def test_song_without_length_is_refused():
 def test_song_exported_as_pop909_reads_back_with_its_notes(tmp_path):
     song = songs.compose(7, 1)
     demo.export_pop909(song, tmp_path / "007")
-    back = songs.read_pop909(tmp_path / "007")
+    back = midi.read_pop909(tmp_path / "007")
     assert len(back.melody) == len(song.melody)
     np.testing.assert_array_equal(back.melody[:, 2], song.melody[:, 2])
     np.testing.assert_allclose(np.diff(back.melody[:, 0]), np.diff(song.melody[:, 0]), atol=0.02)
@@ -45,12 +45,12 @@ def test_song_exported_as_pop909_reads_back_with_its_notes(tmp_path):
 def test_bridge_and_piano_of_pop909_are_the_songs_accompaniment(tmp_path):
     song = songs.compose(7, 1)
     demo.export_pop909(song, tmp_path / "007")
-    midi = mido.MidiFile(tmp_path / "007" / "007.mid")
+    file = mido.MidiFile(tmp_path / "007" / "007.mid")
     for name, pitch in (("PIANO", 48), ("BRIDGE", 72), ("OTHER", 20)):
         on, off = (mido.Message("note_on", note=pitch, velocity=v, time=480) for v in (127, 0))
-        midi.tracks.append(mido.MidiTrack([mido.MetaMessage("track_name", name=name), on, off]))
-    midi.save(tmp_path / "007" / "007.mid")
-    back = songs.read_pop909(tmp_path / "007")
+        file.tracks.append(mido.MidiTrack([mido.MetaMessage("track_name", name=name), on, off]))
+    file.save(tmp_path / "007" / "007.mid")
+    back = midi.read_pop909(tmp_path / "007")
     assert len(back.melody) == len(song.melody)
     assert back.accompaniment[:, 2].tolist() == [48, 72]
     np.testing.assert_allclose(back.accompaniment[:, 3], 1.0)
@@ -80,14 +80,14 @@ def test_song_with_a_missing_file_is_refused_by_name(tmp_path, broken):
     demo.export_pop909(songs.compose(7, 1), tmp_path / "007")
     (tmp_path / "007" / broken).unlink()
     with pytest.raises(ValueError, match="song must be a POP909 folder, got '007'"):
-        songs.read_pop909(tmp_path / "007")
+        midi.read_pop909(tmp_path / "007")
 
 
 def test_song_with_too_few_beats_is_refused(tmp_path):
     demo.export_pop909(songs.compose(7, 1), tmp_path / "007")
     (tmp_path / "007" / "beat_midi.txt").write_text("0 1 1\n1 0 0\n")
     with pytest.raises(ValueError, match="at least 8 beats, got 2"):
-        songs.read_pop909(tmp_path / "007")
+        midi.read_pop909(tmp_path / "007")
 
 
 def test_the_same_spec_gives_the_same_sound_bit_for_bit():
