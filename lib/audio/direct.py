@@ -20,7 +20,15 @@ import numpy as np
 from scipy.ndimage import convolve1d
 
 from lib.audio import representations
-from lib.audio.render import DRUM_SECONDS, INSTRUMENTS, RELEASE_S, ROOM, check, drum_hit
+from lib.audio.render import (
+    DRUM_SECONDS,
+    INSTRUMENTS,
+    RELEASE_S,
+    ROOM,
+    check,
+    compressor,
+    drum_hit,
+)
 from lib.audio.representations import HIGH, LOW, hertz_of, parameters, windows
 from lib.audio.versions import Score, VersionSpec
 
@@ -81,6 +89,8 @@ def log_frequency(score: Score, spec: VersionSpec) -> np.ndarray:
     heard = hearing()
     seen = heard.sine @ _through_windows(_in_room(power, spec.room))
     seen += _drums(score.drums, n_frames, rng) * ((1 - spec.room) ** 2 + spec.room**2)
+    if spec.compression > 0:
+        seen *= compressor(seen.sum(axis=0), spec.compression) ** 2
     seen /= 1 + (hertz_of(np.arange(LOW, HIGH)) / spec.lowpass_hz)[:, None] ** 8  # Butterworth
     variance = power.sum(axis=0).mean() / 2 * 10 ** (spec.noise_db / 10)
     speckle = np.maximum(1 + heard.spread[:, None] * rng.standard_normal(seen.shape), 0) ** 2

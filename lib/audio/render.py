@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+from scipy.ndimage import uniform_filter1d
 from scipy.signal import butter, sosfilt
 
 from lib.audio import fluid
@@ -76,6 +77,15 @@ def render(score: Score, spec: VersionSpec, *, sample_rate: int = 16_000) -> np.
     return _produce(mix, spec, rng, sample_rate)
 
 
+def compressor(power: np.ndarray, share: float) -> np.ndarray:
+    """Return the gain that takes ``share`` of the decibels between a power and its mean away.
+
+    What is more than 40 dB below the mean is raised no further.
+    """
+    mean = power.mean() or 1.0
+    return np.maximum(power / mean, 1e-4) ** (-share / 2)
+
+
 def _add_note(mix: np.ndarray, instrument: str, note: tuple, sample_rate: int) -> None:
     onset, duration, pitch, velocity = note
     _, attack, decay, vibrato = INSTRUMENTS[instrument]
@@ -124,13 +134,16 @@ def drum_hit(kind: int, rng: np.random.Generator, sample_rate: int) -> np.ndarra
 def _produce(
     mix: np.ndarray, spec: VersionSpec, rng: np.random.Generator, sample_rate: int
 ) -> np.ndarray:
-    """Room, bandwidth, noise, level."""
+    """Room, compression, bandwidth, noise, level."""
     if spec.room > 0:
         wet = np.zeros_like(mix)
         for delay_s, gain in ROOM:
             d = int(delay_s * sample_rate)
             wet[d:] += gain * mix[:-d]
         mix = (1 - spec.room) * mix + spec.room * wet
+    if spec.compression > 0:
+        power = uniform_filter1d(mix**2, sample_rate // 4)
+        mix = mix * compressor(power, spec.compression).astype(np.float32)
     if spec.lowpass_hz < 0.45 * sample_rate:
         mix = sosfilt(butter(4, spec.lowpass_hz, fs=sample_rate, output="sos"), mix)
     level = np.sqrt(np.mean(mix**2)) or 1.0

@@ -8,11 +8,12 @@ MIDI pitch (fractional where detuned), velocity 0-1, by instrument. ``drums`` ho
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
-from lib.audio.songs import QUALITIES, Song
+from lib.audio.songs import QUALITIES, Chord, Song
 
 MELODY_INSTRUMENTS = ("voice", "guitar", "strings", "brass", "organ", "flute", "piano")
 CHORD_INSTRUMENTS = ("piano", "guitar", "organ", "strings", "pad")
@@ -36,7 +37,11 @@ class VersionSpec:
     transpose: int = 0  # semitones, -6 to 6
     tempo_ratio: float = 1.0  # 0.6 to 1.6
     drift: float = 0.0  # depth of slow tempo changes, 0 to 0.08
+    swing: float = 0.0  # how late the second half of a beat is: 0 straight, 0.33 triplets
     form: tuple[int, ...] = ()  # phrases in the order played; empty = all, once
+    intro: int = 0  # beats of the first phrase without melody before it
+    outro: int = 0  # the same of the last phrase, after it
+    solo: int = -1  # place in the form whose melody is improvised over the chords; -1: none
     lead: str = "voice"
     octave: int = 0  # of the melody
     drop: float = 0.0  # share of melody notes left out
@@ -52,6 +57,7 @@ class VersionSpec:
     tuning_cents: float = 0.0  # -50 to 50
     noise_db: float = -60.0  # of the mix
     room: float = 0.0  # share of reverberation, 0 to 0.4
+    compression: float = 0.0  # share of the loudness's changes evened out, 0 to 1
     lowpass_hz: float = 8000.0
     gain: dict[str, float] = field(default_factory=dict)  # of lead, chords, bass, drums
     font: str = ""  # sound font that fluidsynth plays it with; none: the project's synthesiser
@@ -60,6 +66,31 @@ class VersionSpec:
     def to_dict(self) -> dict:
         """Return plain data, ready for JSON."""
         return asdict(self)
+
+
+NUISANCES = {  # which fields a cover may change for one reason
+    "key": ("transpose", "tuning_cents"),
+    "tempo": ("tempo_ratio", "drift", "swing"),
+    "timbre": (
+        "lead", "octave", "chord_instrument", "gain", "font", "programs", "noise_db", "room", "compression",
+        "lowpass_hz",
+    ),
+    "melody": ("drop", "simplify", "ornaments", "syncopation"),
+    "accompaniment": ("pattern", "sevenths", "substitutions", "bass", "drums"),
+    "form": ("form", "intro", "outro", "solo"),
+}  # fmt: skip
+
+
+def only(spec: VersionSpec, *nuisances: str) -> VersionSpec:
+    """Return the spec with these nuisances as they are and all others as the song is written.
+
+    Examples
+    --------
+    >>> only(VersionSpec(1, transpose=3, octave=1), "key")
+    VersionSpec(seed=1, transpose=3)
+    """
+    kept = {name: getattr(spec, name) for n in nuisances for name in NUISANCES[n]}
+    return VersionSpec(spec.seed, **kept)
 
 
 def truth_of(song: Song, spec: VersionSpec) -> dict[str, float]:
@@ -93,12 +124,17 @@ def sample_spec(
     silent = rng.random()  # a karaoke version, or a voice almost alone
     if silent < 0.16:
         gain["lead" if silent < 0.08 else "chords"] = 0.05
+    form = _form(len(song.phrases), max_phrases, rng)
     spec = VersionSpec(
         seed=seed,
         transpose=int(rng.integers(-6, 7)),
-        tempo_ratio=float(np.exp(rng.uniform(np.log(0.6), np.log(1.6)))),
+        tempo_ratio=float(np.exp(rng.triangular(np.log(0.6), 0.0, np.log(1.6)))),
         drift=float(rng.uniform(0, 0.08)),
-        form=_form(len(song.phrases), max_phrases, rng),
+        swing=float(rng.choice([0.0, 0.0, rng.uniform(0.1, 0.33)])),
+        form=form,
+        intro=int(rng.choice([0, 8, 16])),
+        outro=int(rng.choice([0, 8, 16])),
+        solo=int(rng.integers(len(form))) if len(form) > 2 and rng.random() < 0.25 else -1,
         lead=pick(MELODY_INSTRUMENTS),
         octave=int(rng.choice([-1, 0, 0, 0, 1])),
         drop=float(rng.uniform(0, 0.15)),
@@ -114,6 +150,7 @@ def sample_spec(
         tuning_cents=float(rng.uniform(-50, 50)),
         noise_db=float(rng.uniform(-55, -28)),
         room=float(rng.uniform(0, 0.35)),
+        compression=float(rng.uniform(0, 0.8)),
         lowpass_hz=float(rng.uniform(2500, 8000)),
         gain=gain,
     )
@@ -152,10 +189,10 @@ class Score:
 def arrange(song: Song, spec: VersionSpec) -> Score:
     """Write out the version; see `VersionSpec` for what each field does."""
     rng = np.random.default_rng(spec.seed)
-    melody, chords, written, n_beats = _lay_out(song, spec)
+    melody, chords, written, n_beats = _lay_out(song, spec, rng)
     melody = _vary_melody(melody, spec, rng)
     chords = _substituted(chords, spec.substitutions, rng)
-    to_seconds = _tempo_map(song.tempo * spec.tempo_ratio, spec.drift, n_beats, rng)
+    to_seconds = _tempo_map(song.tempo * spec.tempo_ratio, spec, n_beats, rng)
     shift = spec.transpose + spec.tuning_cents / 100
     parts = {"lead": (spec.lead, melody + np.array([0, 0, shift + 12 * spec.octave, 0]))}
     accompaniment = written if spec.pattern == WRITTEN else _accompany(chords, spec)
@@ -179,21 +216,52 @@ def arrange(song: Song, spec: VersionSpec) -> Score:
     return Score(played, drums, float(to_seconds(np.array([n_beats]))[0]) + 1.0)
 
 
-def _lay_out(song: Song, spec: VersionSpec) -> tuple[np.ndarray, list, np.ndarray, float]:
-    """Put the phrases of the form one after the other, in beats: melody, chords, accompaniment."""
+def _lay_out(
+    song: Song, spec: VersionSpec, rng: np.random.Generator
+) -> tuple[np.ndarray, list[Chord], np.ndarray, float]:
+    """Put intro, phrases and outro one after the other, in beats: melody, chords, accompaniment."""
     notes, written, chords, now = [], [], [], 0.0
-    for index in spec.form or range(len(song.phrases)):
-        start, end = song.phrases[index]
-        notes.append(_moved(song.melody, start, end, now))
+    form = spec.form or tuple(range(len(song.phrases)))
+    sections = [
+        (*song.phrases[index], "solo" if at == spec.solo else "melody")
+        for at, index in enumerate(form)
+    ]
+    if spec.intro:
+        start, end, _ = sections[0]
+        sections.insert(0, (start, min(start + spec.intro, end), "chords"))
+    if spec.outro:
+        start, end, _ = sections[-1]
+        sections.append((max(end - spec.outro, start), end, "chords"))
+    for start, end, what in sections:
+        played = [
+            (max(onset, start) - start + now, min(onset + length, end) - max(onset, start), root, quality)
+            for onset, length, root, quality in song.chords
+            if min(onset + length, end) > max(onset, start)
+        ]  # fmt: skip
+        if what == "melody":
+            notes.append(_moved(song.melody, start, end, now))
+        elif what == "solo":
+            notes.append(_improvised(played, float(np.median(song.melody[:, 2])), rng))
         written.append(_moved(song.accompaniment, start, end, now))
-        for onset, length, root, quality in song.chords:
-            a, b = max(onset, start), min(onset + length, end)
-            if b > a:
-                chords.append((a - start + now, b - a, root, quality))
+        chords += played
         now += end - start
     melody, accompaniment = np.concatenate(notes), np.concatenate(written)
     accompaniment[:, 3] *= 0.7  # as loud as `_accompany`
     return np.column_stack([melody, np.full(len(melody), 0.9)]), chords, accompaniment, now
+
+
+def _improvised(chords: list[Chord], centre: float, rng: np.random.Generator) -> np.ndarray:
+    """Return a solo, (n, 3): eighths and quarters on the chords' tones around a pitch."""
+    notes = []
+    for onset, length, root, quality in chords:
+        at = 0.0
+        while at < length:
+            step = float(rng.choice([0.5, 0.5, 1.0]))
+            tone = root + QUALITIES[quality][rng.integers(len(QUALITIES[quality]))]
+            pitch = tone + 12 * round((centre + rng.normal(0, 5) - tone) / 12)
+            notes.append((onset + at, min(step, length - at), float(pitch)))
+            at += step
+    return np.array(notes, dtype=float).reshape(-1, 3)
 
 
 def _moved(notes: np.ndarray, start: float, end: float, to: float) -> np.ndarray:
@@ -217,7 +285,7 @@ def _vary_melody(melody: np.ndarray, spec: VersionSpec, rng: np.random.Generator
     return np.concatenate([kept, ornate[ornate[:, 0] >= 0]])
 
 
-def _substituted(chords: list, share: float, rng: np.random.Generator) -> list:
+def _substituted(chords: list[Chord], share: float, rng: np.random.Generator) -> list[Chord]:
     """Replace chords by their relative: C by A minor, A minor by C; two of three tones stay."""
     replaced = []
     for onset, length, root, quality in chords:
@@ -228,16 +296,24 @@ def _substituted(chords: list, share: float, rng: np.random.Generator) -> list:
     return replaced
 
 
-def _tempo_map(bpm: float, drift: float, n_beats: float, rng: np.random.Generator):
-    """Return beats -> seconds, the tempo swaying slowly by ``drift``."""
+def _tempo_map(
+    bpm: float, spec: VersionSpec, n_beats: float, rng: np.random.Generator
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Return beats -> seconds: the tempo sways slowly by ``drift``, half beats are late by ``swing``."""
     marks = np.arange(0, n_beats + 9)
     phase, period = rng.uniform(0, 2 * np.pi), rng.uniform(16, 48)
-    pace = 60 / bpm * (1 + drift * np.sin(2 * np.pi * marks / period + phase))
+    pace = 60 / bpm * (1 + spec.drift * np.sin(2 * np.pi * marks / period + phase))
     at = np.concatenate([[0.0], np.cumsum(pace[:-1])])
-    return lambda beats: np.interp(beats, marks, at)
+    half = 0.5 * (1 + spec.swing)
+
+    def to_seconds(beats: np.ndarray) -> np.ndarray:
+        whole = np.floor(beats)
+        return np.interp(whole + np.interp(beats - whole, (0, 0.5, 1), (0, half, 1)), marks, at)
+
+    return to_seconds
 
 
-def _accompany(chords: list, spec: VersionSpec) -> np.ndarray:
+def _accompany(chords: list[Chord], spec: VersionSpec) -> np.ndarray:
     notes = []
     for onset, length, root, quality in chords:
         tones = list(QUALITIES[quality])
@@ -257,7 +333,7 @@ def _accompany(chords: list, spec: VersionSpec) -> np.ndarray:
     return np.array(notes, dtype=float).reshape(-1, 4)
 
 
-def _bass_line(chords: list, style: str) -> np.ndarray:
+def _bass_line(chords: list[Chord], style: str) -> np.ndarray:
     notes = []
     for onset, length, root, quality in chords:
         tones = QUALITIES[quality]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from lib.audio import demo, midi, songs, synthesis
+from lib.audio import demo, midi, songs, synthesis, versions
 from lib.audio.render import render
 from lib.audio.versions import VersionSpec, arrange, sample_spec
 
@@ -150,3 +150,51 @@ def test_five_minutes_are_written_in_every_format(tmp_path, monkeypatch, number)
     spec = sample_spec(song, 1, max_phrases=1)
     row = synthesis.write_version(song, spec, number, tmp_path, "train")
     assert sf.info(str(tmp_path / row["path"])).duration == pytest.approx(300, abs=0.2)
+
+
+def as_written(**changes):
+    return arrange(songs.compose(5, 0), VersionSpec(1, **changes))
+
+
+def test_swing_delays_the_second_half_of_a_beat_and_leaves_the_beats():
+    beat = 60 / songs.compose(5, 0).tempo
+    straight, swung = (as_written(swing=s).parts["lead"][1][:, 0] / beat for s in (0.0, 1 / 3))
+    on_half = np.isclose(straight % 1, 0.5)
+    assert on_half.any()
+    np.testing.assert_allclose(swung[on_half] % 1, 2 / 3, atol=1e-6)
+    np.testing.assert_allclose(swung[np.isclose(straight % 1, 0)] % 1, 0, atol=1e-6)
+
+
+def test_intro_and_outro_have_chords_and_no_melody():
+    song = songs.compose(5, 0)
+    beat, plain, longer = 60 / song.tempo, as_written(), as_written(intro=8, outro=16)
+    assert longer.duration_s == pytest.approx(plain.duration_s + 24 * beat)
+    np.testing.assert_allclose(
+        longer.parts["lead"][1][:, 0], plain.parts["lead"][1][:, 0] + 8 * beat
+    )
+    chords = longer.parts["chords"][1][:, 0]
+    assert chords.min() == 0
+    assert chords.max() > longer.parts["lead"][1][:, 0].max() + 12 * beat
+
+
+def test_solo_has_another_melody_over_the_same_chords():
+    plain, solo = as_written(), as_written(solo=1)
+    np.testing.assert_array_equal(plain.parts["chords"][1], solo.parts["chords"][1])
+    start, end = (16 * 60 / songs.compose(5, 0).tempo * n for n in (1, 2))
+    for notes in (plain.parts["lead"][1], solo.parts["lead"][1]):
+        assert ((notes[:, 0] >= start) & (notes[:, 0] < end)).sum() > 8
+    outside = [
+        n[(n[:, 0] < start) | (n[:, 0] >= end)]
+        for n in (plain.parts["lead"][1], solo.parts["lead"][1])
+    ]
+    np.testing.assert_array_equal(*outside)
+    inside = {round(p) % 12 for o, _, p, _ in solo.parts["lead"][1] if start <= o < end}
+    played = {round(p) % 12 for o, _, p, _ in solo.parts["chords"][1] if start <= o < end}
+    assert inside <= played
+
+
+def test_every_field_of_a_version_is_one_nuisance_alone():
+    fields = [name for names in versions.NUISANCES.values() for name in names]
+    assert sorted(fields) == sorted(set(VersionSpec(1).to_dict()) - {"seed"})
+    drawn = sample_spec(songs.compose(5, 0), 3)
+    assert versions.only(drawn, *versions.NUISANCES) == drawn
