@@ -16,7 +16,7 @@ EVALUATIONS = Table(
         Column(
             "system",
             T.StringType(),
-            "model id, or chance, no_model, untrained, fourier2d, qmax, model_qmax",
+            "model id, or another system: chance, untrained, no_model, fourier2d, qmax, ...",
         ),
         Column("metric", T.StringType(), "Name of the metric"),
         Column("value", T.DoubleType(), "Value"),

@@ -28,14 +28,22 @@ class EvaluationSet:
 
 
 def all_distances(data: EvaluationSet, *, rivals: bool = True) -> dict[str, np.ndarray]:
-    """Return the distance matrix of every system: the embeddings given, no model, rivals, fusion."""
-    found = {name: matrices.of_embeddings(x, rolls) for name, (x, rolls) in data.embeddings.items()}
+    """Return the distance matrix of every system: the embeddings given, no model, rivals, fusion.
+
+    Distances of embeddings are `matrices.standardized`: a hub, near to everything, is nobody's cover
+    for that. ``model_plain`` is the model without, ``qmax_standardized`` is Qmax with it.
+    """
+    plain = {name: matrices.of_embeddings(x, rolls) for name, (x, rolls) in data.embeddings.items()}
+    found = {name: matrices.standardized(d) for name, d in plain.items()}
     found["no_model"] = matrices.of_tensors(data.chromas)
+    if "model" in plain:
+        found["model_plain"] = plain["model"]
     if rivals:
         found["fourier2d"] = fourier2d.distances(data.chromas)
         found["qmax"] = qmax.distances(data.chromas)
-        if "model" in found:
-            found["model_qmax"] = matrices.fused(found["model"], found["qmax"])
+        found["qmax_standardized"] = matrices.standardized(found["qmax"])
+        if "model" in plain:
+            found["model_qmax"] = matrices.fused(plain["model"], found["qmax"])
     return found
 
 

@@ -26,7 +26,9 @@ NAMES = {
     "untrained": "untrained network",
     "fourier2d": "2-D Fourier magnitude",
     "qmax": "Qmax",
+    "qmax_standardized": "Qmax, hubs corrected",
     "model": "trained network",
+    "model_plain": "trained network, hubs not corrected",
     "model_qmax": "trained network and Qmax together",
 }
 
@@ -55,9 +57,8 @@ def verdict(result: dict[str, dict[str, dict]], system: str = "model") -> str:
         f"{accuracy:.1%} of the time (a coin: 50%). Its mean average precision is {own['value']:.3f} "
         f"({own['low']:.3f} to {own['high']:.3f}); a random order gives {base:.3f}."
     ]
-    rivals = {
-        r: result[r]["map"] for r in ("untrained", "no_model", "fourier2d", "qmax") if r in result
-    }
+    named = ("untrained", "no_model", "fourier2d", "qmax", "qmax_standardized")
+    rivals = {r: result[r]["map"] for r in named if r in result}
     beaten = [NAMES[r] for r, f in rivals.items() if own["low"] > f["value"]]
     ahead = [NAMES[r] for r, f in rivals.items() if f["value"] > own["value"]]
     if beaten:
@@ -118,7 +119,11 @@ def _histogram(report: Report) -> Figure:
     axes.hist(d[~is_cover], bins, density=True, alpha=0.6, color="#9aa5b1", label="other pairs")
     axes.hist(d[is_cover], bins, density=True, alpha=0.7, color="#1b6ca8", label="covers")
     axes.axvline(d.mean(), color="#222", ls=":", label="mean (the write-up's threshold)")
-    axes.set(xlabel="distance of two recordings", ylabel="density", yticks=[])
+    axes.set(
+        xlabel="distance of two recordings [standard deviations from the mean]",
+        ylabel="density",
+        yticks=[],
+    )
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
     return figure
 

@@ -1,0 +1,160 @@
+"""Versions made from notes: how unlike they are, nuisance by nuisance, and how fast they are made.
+
+python -m benchmarks.versions                                   # on songs composed here
+python -m benchmarks.versions --songs POP909 --fonts all        # on your songs, played by fluidsynth too
+python -m benchmarks.versions --manifest covers.csv --audio-root covers   # tempo, key, length of real pairs
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from collections.abc import Callable, Iterable
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table as Grid
+
+from lib.audio import direct, fluid, song_files, spectrograms
+from lib.audio.render import render
+from lib.audio.representations import compute, fold, parameters
+from lib.audio.songs import Song, compose
+from lib.audio.versions import NUISANCES, VersionSpec, arrange, only, sample_spec
+from lib.evaluation.intervals import bootstrap
+from lib.evaluation.metrics import per_query
+from lib.retrieval import fourier2d, matrices, qmax, registry
+from lib.retrieval.embed import embed, load
+
+MAX_PHRASES = 10
+CHROMA = parameters("chroma")
+
+
+def written(song: Song, spec: VersionSpec) -> np.ndarray:
+    return fold(direct.log_frequency(arrange(song, spec), spec))
+
+
+def heard(song: Song, spec: VersionSpec) -> np.ndarray:
+    return compute([render(arrange(song, spec), spec)], CHROMA)
+
+
+def by_network(chromas: list[np.ndarray]) -> np.ndarray:
+    shipped = registry.resolve(None, "shipped")
+    net = load("covernet", shipped.weights, 0)
+    vectors = np.stack([embed(net, x, crop_frames=None) for x in chromas])
+    return matrices.of_embeddings(vectors, shipped.n_rolls)
+
+
+SYSTEMS: dict[str, Callable[[list[np.ndarray]], np.ndarray]] = {
+    "2-D Fourier": fourier2d.distances, "Qmax": qmax.distances, "covernet": by_network,
+}  # fmt: skip
+
+
+def nuisance_table(songs: list[Song], n_versions: int, fonts: tuple[str, ...]) -> Grid:
+    """Judge every system on versions that differ in one nuisance alone, and in all."""
+    grid = Grid("versions differ in", *[f"{s}: MAP" for s in SYSTEMS], "nearest neighbour")
+    works = np.repeat([s.song_id for s in songs], n_versions)
+    drawn = [
+        (song, sample_spec(song, v, max_phrases=MAX_PHRASES, fonts=fonts))
+        for song in songs
+        for v in range(n_versions)
+    ]
+    kinds = {**{name: (name,) for name in NUISANCES}, "all of them": tuple(NUISANCES)}
+    make = heard if fonts else written
+    for title, names in kinds.items():
+        chromas = [make(song, only(spec, *names)) for song, spec in drawn]
+        judged = {s: per_query(of(chromas), works) for s, of in SYSTEMS.items()}
+        maps = [bootstrap(j["map"], works, seed=1) for j in judged.values()]
+        nearest = " / ".join(f"{j['nn_accuracy'].mean():.3f}" for j in judged.values())
+        grid.add_row(title, *[f"{m.value:.3f} ({m.low:.2f}-{m.high:.2f})" for m in maps], nearest)
+    return grid
+
+
+def speed_table(songs: list[Song], fonts: tuple[str, ...]) -> Grid:
+    """Time the making of versions on one core: straight as chroma, as sound, and by each font."""
+    grid = Grid("form", "versions a minute and core", "x real time")
+    direct.hearing()  # once a process, not once a version
+    ways: dict[str, tuple[Callable[[Song, VersionSpec], np.ndarray], tuple[str, ...]]] = {
+        "direct, chroma": (written, ()),
+        "audio, own synthesiser": (lambda song, spec: render(arrange(song, spec), spec), ()),
+    }
+    for font in fonts:
+        ways[f"audio, {font}"] = (lambda song, spec: render(arrange(song, spec), spec), (font,))
+    for title, (make, its_fonts) in ways.items():
+        specs = [(s, sample_spec(s, 1, max_phrases=MAX_PHRASES, fonts=its_fonts)) for s in songs]
+        seconds = sum(arrange(song, spec).duration_s for song, spec in specs)
+        started = time.perf_counter()
+        for song, spec in specs:
+            make(song, spec)
+        took = time.perf_counter() - started
+        grid.add_row(title, f"{60 * len(specs) / took:.0f}", f"{seconds / took:.0f}")
+    return grid
+
+
+def apart(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Grid:
+    """Measure how far two versions of a work are apart, from the stretch where they match best."""
+    slopes, keys, lengths = [], [], []
+    for a, b in pairs:
+        here, there, semitones = qmax.aligned(qmax.features(a), qmax.features(b))
+        slopes.append(abs(np.log2((here[1] - here[0]) / (there[1] - there[0]))))
+        keys.append(min(semitones, 12 - semitones))
+        lengths.append(abs(np.log2(a.shape[1] / b.shape[1])))
+    grid = Grid("of two versions of a work", "10%", "50%", "90%")
+    rows = {
+        "ratio of tempi": 2 ** np.array(slopes), "keys apart [semitones]": np.array(keys),
+        "ratio of lengths": 2 ** np.array(lengths),
+    }  # fmt: skip
+    for title, values in rows.items():
+        grid.add_row(title, *[f"{q:.2f}" for q in np.quantile(values, [0.1, 0.5, 0.9])])
+    grid.caption = f"{len(slopes)} pairs"
+    return grid
+
+
+def real_pairs(manifest: str, root: str) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+    with open(manifest, newline="") as file:
+        rows = [(r["work_id"], str(Path(root) / r["path"])) for r in csv.DictReader(file)]
+    works = [work for work, _ in rows]
+    known = {p: spectrograms.tensor_of(p, CHROMA) for work, p in rows if works.count(work) > 1}
+    for (work, a), (other, b) in combinations(rows, 2):
+        if work == other:
+            yield known[a], known[b]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--songs", metavar="FOLDER", help="POP909 or MIDI files (default: composed)"
+    )
+    parser.add_argument("--n-songs", type=int, default=40, metavar="N", help="default: %(default)s")
+    parser.add_argument("--versions", type=int, default=3, metavar="N", help="default: %(default)s")
+    parser.add_argument(
+        "--fonts", nargs="+", default=[], metavar="FONT", help="judge played versions"
+    )
+    parser.add_argument(
+        "--manifest", metavar="CSV", help="measure the pairs of these recordings only"
+    )
+    parser.add_argument("--audio-root", default=".", metavar="FOLDER")
+    args = parser.parse_args()
+    console = Console(width=130)
+    if args.manifest:
+        console.print(apart(real_pairs(args.manifest, args.audio_root)))
+        return
+    if args.songs:
+        names = song_files.found(args.songs, None)
+        step = max(len(names) // args.n_songs, 1)
+        songs = [song_files.loader(args.songs)(n) for n in names[::step][: args.n_songs]]
+    else:
+        songs = [compose(n, 0) for n in range(args.n_songs)]
+    fonts = fluid.checked(args.fonts)
+    console.print(nuisance_table(songs, args.versions, fonts))
+    made = [
+        [written(s, sample_spec(s, v, max_phrases=MAX_PHRASES)) for v in range(2)] for s in songs
+    ]
+    console.print(apart(made))
+    console.print(speed_table(songs[:10], fonts))
+
+
+if __name__ == "__main__":
+    main()
