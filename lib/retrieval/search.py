@@ -1,14 +1,17 @@
-"""Exact search of audio files among the embeddings of the lake.
+"""Search of audio files among the embeddings of the lake: the nearest, how sure, and where they match.
 
-*Conventions.* Distance is that of `lib.training.distances`: 0 to 2. How likely a distance is a
-cover depends on the model; each answer says which share of random pairs of the lake is nearer
-(the false-alarm rate of calling everything up to this distance a cover), and where the two match best
-by alignment of their chroma (`lib.retrieval.qmax`).
+*Conventions.* Distance is that of `lib.training.distances`: 0 to 2. The probability of being a cover is
+`lib.retrieval.calibration`'s: the model's card has it, else it is fitted on the lake's validation works;
+with several candidates, one cover or none is expected among them. Without either there is the share of
+random pairs of the lake that are nearer. Where two match best comes from alignment of their chroma
+(`lib.retrieval.qmax`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +25,16 @@ from lib.audio.spectrograms import of_one_kind, tensor_of
 from lib.io import files
 from lib.io.errors import InputError
 from lib.io.lake import Lake
-from lib.retrieval import embed, qmax, registry
+from lib.retrieval import calibration, embed, matrices, qmax, registry
+from lib.retrieval.calibration import EVEN, Calibration
 from lib.retrieval.registry import Network
 from lib.training.distances import distance, similarity_matrix
+from lib.training.loader import read_rows
 from schemas.embeddings import EMBEDDINGS
 from schemas.recordings import RECORDINGS
 from schemas.spectrograms import SPECTROGRAMS
 
-_SAMPLE = 500
+_SAMPLE, _MIN_WORKS = 500, 10
 
 
 def tensor_of_file(path: str, representation: str) -> np.ndarray:
@@ -76,8 +81,81 @@ def distances_to(query: np.ndarray, vectors: np.ndarray, n_rolls: int) -> np.nda
     return distance(similarity_matrix(a, b, n_rolls))[0].numpy()
 
 
+@dataclass(frozen=True)
+class Known:
+    """What the lake knows of the recordings that a model has embedded: rows and vectors in one order."""
+
+    network: Network
+    ids: np.ndarray  # (n,)
+    vectors: np.ndarray  # (n, d)
+    about: dict[str, tuple[str, ...]]  # by id: title, artist, work, split
+
+    @cached_property
+    def others(self) -> np.ndarray:
+        """Distances of random pairs of a sample: what "not a cover" looks like."""
+        chosen = np.random.default_rng(0).permutation(len(self.ids))[:_SAMPLE]
+        d = matrices.of_embeddings(self.vectors[chosen], self.network.n_rolls)
+        return d[np.triu_indices(len(chosen), 1)]
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """What turns distances into probabilities, or None where nothing is known to fit it on."""
+        if said := of_card(self.network):
+            return said
+        works = np.array([self.about[i][2] for i in self.ids])
+        held = [self.about[i][3] == "validation" and self.about[i][2] != "" for i in self.ids]
+        rows = np.flatnonzero(held)[:_SAMPLE]
+        _, counts = np.unique(works[rows], return_counts=True)
+        if (counts > 1).sum() >= _MIN_WORKS:
+            d = matrices.of_embeddings(self.vectors[rows], self.network.n_rolls)
+            return calibration.fit(d, works[rows])
+        return None
+
+    def sure(self, distances: np.ndarray, n_candidates: int) -> list[dict[str, object]]:
+        """Return how sure each distance is, as columns of an answer."""
+        if self.calibration is None:
+            return [{"random pairs nearer": f"{np.mean(self.others <= d):.2%}"} for d in distances]
+        p = self.calibration.probability(distances, calibration.prior_among(n_candidates))
+        return [{"probability": round(float(x), 4)} for x in p]
+
+
+def of_card(network: Network) -> Calibration | None:
+    """Return the calibration that the model's card has, if any."""
+    said = network.config.get("calibration")
+    return Calibration(**said) if said else None
+
+
+def known_to(lake: Lake, network: Network) -> Known:
+    """Read the embeddings of present recordings, straight from the tables' files.
+
+    Raises
+    ------
+    InputError
+        If the model has embedded nothing.
+    """
+    names = ["recording_id", "title", "artist", "work_id", "split", "state"]
+    about: dict[str, tuple[str, ...]] = {}
+    for batch in read_rows(lake.snapshot(RECORDINGS), names, reader="pyarrow"):
+        for rid, *told, state in zip(*(batch[n] for n in names), strict=True):
+            if state == "present":
+                about[rid] = tuple("" if x is None else x for x in told)
+    ids, vectors = [], []
+    columns = ["recording_id", "model_id", "segment", "vector"]
+    for batch in read_rows(lake.snapshot(EMBEDDINGS), columns, reader="pyarrow"):
+        own = (batch["model_id"] == network.model_id) & (batch["segment"] == 0)
+        for rid, vector in zip(batch["recording_id"][own], batch["vector"][own], strict=True):
+            if rid in about:
+                ids.append(rid)
+                vectors.append(vector)
+    if not ids:
+        raise InputError(
+            f"embeddings must hold model {network.model_id}, got none; run embed_recordings"
+        )
+    return Known(network, np.array(ids), np.array(vectors, np.float32), about)
+
+
 def search(lake: Lake, model: str, audio: Sequence[str], *, top: int) -> dict[str, object]:
-    """Return the nearest recordings of each file.
+    """Return the nearest recordings of each file, and whether one of them is a cover.
 
     Raises
     ------
@@ -85,36 +163,49 @@ def search(lake: Lake, model: str, audio: Sequence[str], *, top: int) -> dict[st
         If a file cannot be read, or the model has embedded nothing.
     """
     network = registry.resolve(lake, model)
-    known = lake.read(EMBEDDINGS).where(
-        (F.col("model_id") == network.model_id) & (F.col("segment") == 0)
-    )
-    named = known.join(lake.read(RECORDINGS).where("state = 'present'"), "recording_id")
-    rows = named.select("recording_id", "title", "artist", "work_id", "vector").collect()
-    if not rows:
-        raise InputError(
-            f"embeddings must hold model {network.model_id}, got none; run embed_recordings"
-        )
-    vectors = np.array([r["vector"] for r in rows], np.float32)
-    others = random_distances(vectors, network.n_rolls)
+    known = known_to(lake, network)
     stored = of_one_kind(lake.read(SPECTROGRAMS), "chroma").where("segment = 0")
-    found: dict[str, object] = {"model": network.model_id, "searched": len(rows)}
+    found: dict[str, object] = {"model": network.model_id, "searched": len(known.ids)}
     for path in audio:
         query, own = heard(path, network)
-        d = distances_to(query, vectors, network.n_rolls)
+        d = distances_to(query, known.vectors, network.n_rolls)
         nearest = np.argsort(d)[:top]
-        chromas = _tensors(stored, [rows[i]["recording_id"] for i in nearest])
-        found[path] = [
+        chromas = _tensors(stored, known.ids[nearest].tolist())
+        answers = [
             {
-                "recording": rows[i]["recording_id"],
-                "title": rows[i]["title"] or "",
-                "artist": rows[i]["artist"] or "",
-                "distance": float(d[i]),
-                "random pairs nearer": f"{np.mean(others <= d[i]):.2%}",
+                "recording": rid,
+                "title": known.about[rid][0],
+                "artist": known.about[rid][1],
+                "distance": float(apart),
             }
-            | match(own, chromas.get(rows[i]["recording_id"]))
-            for i in nearest
+            | how_sure
+            | match(own, chromas.get(rid))
+            for rid, apart, how_sure in zip(
+                known.ids[nearest].tolist(), d[nearest], known.sure(d[nearest], len(d)), strict=True
+            )
         ]
+        found[path] = answers
+        found[f"answer for {path}"] = verdict(answers[0])
     return found
+
+
+def verdict(best: dict) -> str:
+    """Return in words whether the best candidate is a cover.
+
+    Examples
+    --------
+    >>> verdict({"title": "Yesterday", "recording": "r1", "distance": 0.4, "probability": 0.93})
+    'a cover of "Yesterday" (93% sure)'
+    >>> verdict({"title": "Yesterday", "recording": "r1", "distance": 1.2, "probability": 0.02})
+    'no cover found; the nearest, "Yesterday", is one with 2%'
+    """
+    name = best["title"] or best["recording"]
+    if "probability" not in best:
+        return f'nearest is "{name}"; how sure cannot be said without works to calibrate on'
+    p = best["probability"]
+    if p >= EVEN:
+        return f'a cover of "{name}" ({p:.0%} sure)'
+    return f'no cover found; the nearest, "{name}", is one with {p:.0%}'
 
 
 def _tensors(stored: DataFrame, recording_ids: list[str]) -> dict[str, np.ndarray]:
@@ -135,35 +226,20 @@ def _clock(stretch: tuple[float, float]) -> str:
     return " to ".join(f"{int(s) // 60}:{int(s) % 60:02d}" for s in stretch)
 
 
-def random_distances(vectors: np.ndarray, n_rolls: int) -> np.ndarray:
-    """Return distances of random pairs of a sample: what "not a cover" looks like."""
-    chosen = np.random.default_rng(0).permutation(len(vectors))[:_SAMPLE]
-    x = torch.from_numpy(vectors[chosen])
-    d = distance(similarity_matrix(x, x, n_rolls)).numpy()
-    return d[np.triu_indices(len(chosen), 1)]
-
-
 def compare_pair(lake: Lake, model: str, pair: Sequence[str]) -> dict[str, object]:
-    """Return the distance of two files, how rare it is in the lake, and where they match."""
+    """Return whether two files are the same song: distance, how sure, and where they match."""
     network = registry.resolve(lake, model)
     (a, chroma_a), (b, chroma_b) = (heard(path, network) for path in pair)
-    apart = float(distances_to(a, b[None], network.n_rolls)[0])
-    answer: dict[str, object] = {
+    apart = distances_to(a, b[None], network.n_rolls)
+    sure: dict[str, object] = {}
+    if said := of_card(network):
+        sure = {"probability": round(float(said.probability(apart)[0]), 4)}
+    elif lake.exists(EMBEDDINGS) and lake.exists(RECORDINGS):
+        (sure,) = known_to(lake, network).sure(apart, 1)
+    answer = {
         "model": network.model_id,
         "first": pair[0],
         "second": pair[1],
-        "distance": apart,
-    } | match(chroma_a, chroma_b)
-    if lake.exists(EMBEDDINGS):
-        known = (
-            lake.read(EMBEDDINGS)
-            .where(F.col("model_id") == network.model_id)
-            .select("vector")
-            .limit(_SAMPLE)
-        )
-        vectors = np.array([r[0] for r in known.collect()], np.float32)
-        if len(vectors) > 1:
-            answer["random pairs nearer"] = (
-                f"{np.mean(random_distances(vectors, network.n_rolls) <= apart):.2%}"
-            )
-    return answer
+        "distance": float(apart[0]),
+    }
+    return answer | sure | match(chroma_a, chroma_b)
