@@ -1,24 +1,26 @@
-"""Pictures of docs/: one song, its representations, its augmentations.
+"""Pictures and sounds of docs/: one song, its representations, its augmentations, six versions of it.
 
-python -m benchmarks.pictures
+python -m benchmarks.pictures      # the versions need fluidsynth and fluid-soundfont-gm
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import soundfile as sf
 from matplotlib.figure import Figure
 
-from lib.audio import augment
+from lib.audio import augment, fluid
 from lib.audio.render import render
 from lib.audio.representations import compute, parameters
 from lib.audio.songs import compose
 from lib.audio.versions import arrange, sample_spec
 
 OUT = Path(__file__).resolve().parent.parent / "docs" / "pictures"
-SECONDS = 20
+SECONDS, RATE, FONT = 20, 16_000, "FluidR3_GM.sf2"
 SPECS = (
     {"pitch_shift": 5}, {"time_stretch": 1.4}, {"crop": [0.25, 0.5]}, {"timbre": 1.0},
     {"eq": [-40, 0, 6]}, {"reverb": 3.0}, {"noise": 0.6, "seed": 1}, {"mask": [0.4, 0.2]},
@@ -42,7 +44,8 @@ def draw(axes: object, x: np.ndarray, name: str, title: str) -> None:
     axes.tick_params(labelsize=7)
 
 
-def main() -> None:
+def representations() -> None:
+    """Draw one version in every representation, and its chroma under every augmentation."""
     tensors = {n: compute([sound(parameters(n).sample_rate)], parameters(n)) for n in
                ("log_mel", "log_frequency", "chroma")}  # fmt: skip
     figure = Figure(figsize=(11, 10), layout="constrained")
@@ -67,8 +70,30 @@ def main() -> None:
     )
     for axes in plots[-1]:
         axes.set_xlabel("time [s]", fontsize=8)
-    OUT.mkdir(parents=True, exist_ok=True)
     figure.savefig(OUT / "representations.png", dpi=80)
+
+
+def versions() -> None:
+    """Draw six versions of one song and write their first seconds as MP3."""
+    fonts, song = fluid.checked([FONT]), compose(3, 0)
+    figure = Figure(figsize=(11, 6.5), layout="constrained")
+    for number, axes in enumerate(figure.subplots(2, 3).ravel(), 1):
+        spec = replace(sample_spec(song, number, fonts=fonts), form=(0, 1, 2), intro=0, solo=-1)
+        sound = render(arrange(song, spec), spec)[: SECONDS * RATE]
+        sf.write(OUT / f"version-{number}.mp3", sound, RATE)
+        title = (
+            f"{number}: {spec.transpose:+d} semitones, tempo x {spec.tempo_ratio:.2f}, {spec.lead},\n"
+            f"{spec.chord_instrument} ({spec.pattern}), bass {spec.bass}, drums {spec.drums}"
+        )
+        draw(axes, compute([sound], parameters("chroma")), "chroma", title)
+        axes.set_xlim(0, SECONDS)
+    figure.savefig(OUT / "versions.png", dpi=80)
+
+
+def main() -> None:
+    OUT.mkdir(parents=True, exist_ok=True)
+    representations()
+    versions()
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from schemas.embeddings import EMBEDDINGS
 from schemas.recordings import RECORDINGS
 from schemas.spectrograms import SPECTROGRAMS
 
-_SAMPLE, _MIN_WORKS = 500, 10
+_SAMPLE, _MIN_WORKS = 500, 5
 
 
 def tensor_of_file(path: str, representation: str) -> np.ndarray:
