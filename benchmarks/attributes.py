@@ -1,0 +1,111 @@
+"""How well are key, mode and tempo heard? Versions whose truth is known, beside librosa in one run.
+
+python -m benchmarks.attributes --n-songs 40
+python -m benchmarks.attributes --songs POP909 --fonts all
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+
+import librosa
+import numpy as np
+from rich.console import Console
+from rich.table import Table as Grid
+from scipy.signal import resample_poly
+
+from lib.audio import attributes, fluid, song_files
+from lib.audio.render import render
+from lib.audio.representations import compute, parameters
+from lib.audio.songs import compose
+from lib.audio.versions import arrange, sample_spec, truth_of
+
+RATE = 16_000
+NEAR_MISSES = {
+    (7, 0): "a fifth off",
+    (5, 0): "a fifth off",
+    (0, 1): "parallel",
+    (9, 1): "relative",
+    (3, 1): "relative",
+}
+
+
+def key_outcome(found: tuple[int, int], true: tuple[int, int]) -> str:
+    """Name what was heard: right, a usual near miss, or other.
+
+    >>> key_outcome((9, 0), (0, 1)), key_outcome((7, 1), (0, 1))
+    ('relative', 'a fifth off')
+    """
+    apart = (found[0] - true[0]) % 12, int(found[1] != true[1])
+    if apart == (0, 0):
+        return "right"
+    relative = {(9, 1), (3, 1)} if apart in {(9, 1), (3, 1)} else set()
+    if relative and apart != ((9, 1) if true[1] else (3, 1)):
+        return "other"
+    return NEAR_MISSES.get(apart, "other")
+
+
+def tempo_outcome(found: float, true: float) -> str:
+    for name, ratio in (
+        ("right", 1),
+        ("half", 0.5),
+        ("double", 2),
+        ("3:2 or 2:3", 1.5),
+        ("3:2 or 2:3", 2 / 3),
+    ):
+        if abs(found / (true * ratio) - 1) < 0.04:
+            return name
+    return "other"
+
+
+def by_librosa(sound: np.ndarray) -> tuple[tuple[int, int], float]:
+    chroma = librosa.feature.chroma_cqt(y=sound, sr=RATE).mean(axis=1)
+    return attributes.key_of(chroma), float(librosa.feature.tempo(y=sound, sr=RATE)[0])
+
+
+def by_ours(sound: np.ndarray) -> tuple[tuple[int, int], float]:
+    mel = parameters("log_mel")
+    heard = resample_poly(sound, mel.sample_rate, RATE).astype(np.float32)
+    chroma = compute([sound], parameters("chroma"))
+    found = attributes.attributes_of(compute([heard], mel), mel.frames_per_second, chroma)
+    return (found.key, found.mode), found.tempo
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--songs", metavar="FOLDER", help="POP909 or MIDI files (default: composed)"
+    )
+    parser.add_argument("--n-songs", type=int, default=40, metavar="N", help="default: %(default)s")
+    parser.add_argument("--fonts", nargs="+", default=[], metavar="FONT")
+    args = parser.parse_args()
+    if args.songs:
+        names = song_files.found(args.songs, None)
+        step = max(len(names) // args.n_songs, 1)
+        songs = [song_files.loader(args.songs)(n) for n in names[::step][: args.n_songs]]
+    else:
+        songs = [compose(n, 0) for n in range(args.n_songs)]
+    fonts = fluid.checked(args.fonts)
+    outcomes: dict[str, Counter[str]] = {}
+    for song in songs:
+        spec = sample_spec(song, 3, max_phrases=6, fonts=fonts)
+        sound, truth = render(arrange(song, spec), spec), truth_of(song, spec)
+        for who, of in (("ours", by_ours), ("librosa", by_librosa)):
+            key, tempo = of(sound)
+            said = key_outcome(key, (int(truth["key"]), int(truth["mode"])))
+            outcomes.setdefault(f"key, {who}", Counter())[said] += 1
+            outcomes.setdefault(f"tempo, {who}", Counter())[
+                tempo_outcome(tempo, truth["tempo"])
+            ] += 1
+    for kind in ("key", "tempo"):
+        mine = {title: c for title, c in outcomes.items() if title.startswith(kind)}
+        names = sorted(set().union(*mine.values()), key=lambda n: (n != "right", n == "other", n))
+        grid = Grid(f"{len(songs)} versions", *names)
+        for title, counts in mine.items():
+            grid.add_row(title, *[f"{counts[n] / len(songs):.2f}" for n in names])
+        Console(width=110).print(grid)
+
+
+if __name__ == "__main__":
+    main()
