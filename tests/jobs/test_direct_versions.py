@@ -11,6 +11,7 @@ from jobs import (
     ingest_catalog,
     synthesize_versions,
 )
+from lib.audio import song_files
 from lib.audio.demo import export_pop909
 from lib.audio.songs import compose
 from lib.io.job import DONE
@@ -29,6 +30,9 @@ def songs(tmp_path_factory):
     for number in range(4):
         export_pop909(compose(number, 0), folder / f"{number:03d}")
     (folder / "003" / "003.mid").write_bytes(b"MThd, but not MIDI")
+    export_pop909(compose(1, 0), folder / "004")  # song 001 again, as a MIDI file alone
+    for name in ("chord_midi.txt", "beat_midi.txt"):
+        (folder / "004" / name).unlink()
     return folder
 
 
@@ -54,11 +58,10 @@ def test_versions_are_rows_once_and_a_broken_song_is_named(write, capsys):
     lake = write(3)
     assert "003" in capsys.readouterr().out
     rows = lake.read(RECORDINGS).collect()
-    assert {r["work_id"] for r in rows} == {"pop909-000", "pop909-001", "pop909-002"}
-    assert len(rows) == 9
-    assert (
-        lake.read(SPECTROGRAMS).join(lake.read(RECORDINGS), ["recording_id", "sha256"]).count() == 9
-    )
+    assert {r["work_id"] for r in rows} == {"pop909-000", "pop909-001", "pop909-002", "004-004"}
+    assert len(rows) == 12
+    both = lake.read(SPECTROGRAMS).join(lake.read(RECORDINGS), ["recording_id", "sha256"])
+    assert both.count() == 12
     before = lake.version(RECORDINGS), lake.version(SPECTROGRAMS)
     write(3)
     assert (lake.version(RECORDINGS), lake.version(SPECTROGRAMS)) == before
@@ -71,7 +74,7 @@ def test_nothing_is_decoded_and_attributes_are_what_the_spec_says(run, write, tm
     run(compute_features)
     write(3)
     lake = run(decode_audio)
-    assert lake.count(SPECTROGRAMS) == 9
+    assert lake.count(SPECTROGRAMS) == 12
     run(estimate_attributes)
     found = {
         r["track_id"]: r["x_vector"]
@@ -90,7 +93,15 @@ def test_nothing_is_decoded_and_attributes_are_what_the_spec_says(run, write, tm
 def test_fewer_versions_mark_the_others_as_removed(write):
     lake = write(2)
     states = [r["state"] for r in lake.read(RECORDINGS).collect()]
-    assert (states.count("present"), states.count("removed")) == (6, 3)
+    assert (states.count("present"), states.count("removed")) == (8, 4)
+
+
+def test_a_song_under_two_names_is_in_one_split(spark, songs):
+    load = song_files.loader(str(songs))
+    names = song_files.found(str(songs), None)
+    family = song_files.families(spark, load, names)
+    assert family[str(songs / "004" / "004.mid")] == str(songs / "001")
+    assert family[str(songs / "000")] == str(songs / "000")
 
 
 def test_audio_without_a_folder_is_refused(songs, capsys):
