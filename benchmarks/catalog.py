@@ -3,17 +3,16 @@
 python -m benchmarks.catalog --catalog "Music Info.csv" --rows 50000 1000000 10000000
 
 The larger catalogues are synthetic: the real rows (or, without --catalog, the demo's) many times,
-danceability, energy, valence and tempo jittered. Both sides run on two cores. Times are wall clock
-without the session's start, and processor seconds with everything: the second say more where others
-use the machine too.
+danceability, energy, valence and tempo jittered. Both sides run on two cores. The first size also
+warms Java up. Processor seconds say more than the clock where others use the machine too.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -24,13 +23,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import psutil
-from deltalake import DeltaTable, QueryBuilder
+from deltalake import DeltaTable
 from pyarrow import Table, csv
+from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.table import Table as Grid
 
-from benchmarks.measure import CORES
+from benchmarks.measure import CORES, session
 from lib.audio.synthesis import demo_catalog
+from lib.io.pipeline import load_job
 
 ROOT = Path(__file__).resolve().parent.parent
 RIVAL = (sys.executable, "-m", "benchmarks.catalog_rival")
@@ -69,69 +70,64 @@ def write_catalog(base: pd.DataFrame, n_rows: int, folder: Path) -> None:
             held = []
 
 
-class Peak(threading.Thread):
-    """Watches a process and its children: peak memory of the driver's Python and of all [MiB]."""
+class Usage(threading.Thread):
+    """What this process and its children use: peaks of memory [MiB], processor time [s].
 
-    def __init__(self, process: psutil.Process) -> None:
+    ``driver`` is Python's alone; ``everything`` is Java's and the workers' too, which in local mode
+    are driver and executor in one.
+    """
+
+    def __init__(self) -> None:
         super().__init__(daemon=True)
-        self.process, self.driver, self.everything = process, 0.0, 0.0
+        self.me, self.over = psutil.Process(), threading.Event()
+        self.driver = self.everything = 0.0
+        self.before = self.processor()
+
+    def processor(self) -> float:
+        """Return processor seconds of the whole family so far."""
+        seconds = 0.0
+        for process in (self.me, *self.me.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                times = process.cpu_times()
+                seconds += times.user + times.system
+        return seconds
 
     def run(self) -> None:
-        """Look every 0.3 s until the process ends."""
-        while self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE:
-            try:
-                family = [self.process, *self.process.children(recursive=True)]
-                sizes = {p: p.memory_info().rss / 2**20 for p in family}
-                drivers = [size for p, size in sizes.items() if _is_driver(p)]
-            except psutil.Error:
-                continue
-            self.everything = max(self.everything, sum(sizes.values()))
-            self.driver = max([self.driver, *drivers])
-            time.sleep(0.3)
+        """Look at the memory every 0.3 s."""
+        while not self.over.wait(0.3):
+            total = self.me.memory_info().rss
+            self.driver = max(self.driver, total / 2**20)
+            for process in self.me.children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    total += process.memory_info().rss
+            self.everything = max(self.everything, total / 2**20)
 
 
-def _is_driver(process: psutil.Process) -> bool:
-    """Tell the Python process that runs the job, not Java's and not the workers'."""
-    command = process.cmdline()
-    return "python" in process.name() and any(p.startswith(f"{ROOT}/jobs/") for p in command)
+Figures = tuple[float, float, float, float]
 
 
-def run(command: list[str], environment: dict[str, str]) -> tuple[float, float, float]:
-    """Run to the end; return processor time [s], the peaks of driver and of everything [MiB]."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    process = psutil.Popen(
-        command, cwd=ROOT, env=os.environ | environment, stdout=subprocess.DEVNULL
-    )
-    peak = Peak(psutil.Process(process.pid))
-    peak.start()
-    code = process.wait()
-    peak.join()
-    if code:
-        raise RuntimeError(f"exit code must be 0, got {code} of {command}")
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    seconds = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
-    return seconds, peak.driver, peak.everything
-
-
-def of_spark(folder: Path, seed_track: str) -> dict[str, tuple[float, float, float, float]]:
+def of_spark(spark: SparkSession, folder: Path, seed_track: str) -> dict[str, Figures]:
     """Return seconds, processor seconds and peaks of every job on the CSV files of a folder."""
-    lake, found = folder / "lake", {}
-    for job, flags in STEPS.items():
+    lake, found = str(folder / "lake"), {}
+    for name, flags in STEPS.items():
         flags = {
             "ingest_catalog": ("--catalog", str(folder / "csv")),
             "score_similarity": ("--track-id", seed_track),
-        }.get(job, flags)
-        if job == "assign_clusters":  # a tenth of the tracks become new ones
-            DeltaTable(lake / "track_clusters").delete("track_id LIKE '%7'")
-        command = ["./spark-submit.sh", job, "--lake", str(lake), *flags]
-        used = run(command, {"MASTER": f"local[{CORES}]", "DRIVER_MEMORY": "2g"})
-        runs = QueryBuilder().register("runs", DeltaTable(lake / "runs"))
-        sql = f"SELECT seconds FROM runs WHERE job = '{job}'"
-        found[job] = (runs.execute(sql).read_all().column("seconds")[0].as_py(), *used)
+        }.get(name, flags)
+        if name == "assign_clusters":  # a tenth of the tracks become new ones
+            DeltaTable(f"{lake}/track_clusters").delete("track_id LIKE '%7'")
+        job, usage, started = load_job(name), Usage(), time.perf_counter()
+        usage.start()
+        with open(os.devnull, "w") as quiet, contextlib.redirect_stdout(quiet):
+            code = job.execute(spark, job.parse_args(["--lake", lake, *flags]))
+        usage.over.set()
+        if code:
+            raise RuntimeError(f"exit code must be 0, got {code} of {name}")
+        used = usage.processor() - usage.before
+        found[name] = (time.perf_counter() - started, used, usage.driver, usage.everything)
+        spark.catalog.clearCache()
         console.print(
-            "  "
-            + job
-            + ": {:.0f} s, CPU {:.0f} s, driver {:,.0f}, all {:,.0f} MiB".format(*found[job])
+            "  {}: {:.0f} s, CPU {:.0f} s, {:,.0f} and {:,.0f} MiB".format(name, *found[name])
         )
     return found
 
@@ -140,7 +136,8 @@ def of_rival(folder: Path, seed_track: str) -> dict[str, tuple[float, float, flo
     """Return seconds, processor seconds and peak memory of every step in pandas and scikit-learn."""
     said = folder / "rival.json"
     cores = {"OMP_NUM_THREADS": str(CORES)}
-    run([*RIVAL, str(folder / "csv"), seed_track, str(folder / "out"), str(said)], cores)
+    command = [*RIVAL, str(folder / "csv"), seed_track, str(folder / "out"), str(said)]
+    subprocess.run(command, cwd=ROOT, env=os.environ | cores, check=True)
     return {step: tuple(values) for step, values in json.loads(said.read_text()).items()}
 
 
@@ -155,13 +152,14 @@ def main() -> None:
     asked = parser.parse_args()
     base = pd.read_csv(asked.catalog) if asked.catalog else demo_catalog([], 50_000, 0)
     seed_track = str(base["track_id"].iloc[0])
+    spark = session()
     for n_rows in asked.rows:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             (folder / "csv").mkdir()
             write_catalog(base, n_rows, folder / "csv")
             console.print(f"{n_rows:,} rows")
-            ours = of_spark(folder, seed_track)
+            ours = of_spark(spark, folder, seed_track)
             theirs = {} if asked.no_rival else of_rival(folder, seed_track)
         show(n_rows, ours, theirs)
 
