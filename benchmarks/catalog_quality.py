@@ -1,6 +1,6 @@
 """Clusters and regressor of a lake beside scikit-learn and single-node XGBoost on the same rows.
 
-python -m benchmarks.catalog_quality --lake LAKE    (after the catalogue's jobs)
+python -m benchmarks.catalog_quality --lake LAKE [--picture FILE]    (after the catalogue's jobs)
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+from matplotlib.figure import Figure
 from pyspark.sql import functions as F
 from rich.console import Console
 from sklearn.cluster import KMeans
@@ -15,6 +16,7 @@ from sklearn.metrics import adjusted_rand_score, root_mean_squared_error
 from xgboost import XGBRegressor
 
 from benchmarks.measure import session
+from lib.catalog import pictures
 from lib.catalog.regressor import RegressorConfig, first_seed, split
 from lib.io.lake import Lake
 from schemas.cluster_models import CLUSTER_MODELS
@@ -63,12 +65,28 @@ def regressor(lake: Lake, console: Console) -> None:
         )
 
 
+def picture(lake: Lake) -> Figure:
+    """Draw the maps of every clustering of the lake with three clusters in one figure."""
+    features = lake.read(TRACK_FEATURES).where("source = 'catalog'")
+    labels = lake.read(TRACK_CLUSTERS).where("method = 'nearest_center'")
+    maps = {}
+    for model in lake.read(CLUSTER_MODELS).where("k = 3").orderBy(F.desc("encoding")).collect():
+        mine = labels.where(F.col("cluster_model_id") == model["cluster_model_id"])
+        vectors = features.where(F.col("encoding") == model["encoding"])
+        rows = vectors.join(mine.select("track_id", "cluster"), "track_id")
+        maps[f"encoding {model['encoding']}"] = pictures.map_sample(rows, rows.count(), 123)
+    return pictures.cluster_map(maps)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lake", required=True, metavar="FOLDER")
-    lake, console = Lake(session(), parser.parse_args().lake), Console(width=110, highlight=False)
+    parser.add_argument("--picture", metavar="FILE", help="PNG: maps of all clusterings")
+    asked = parser.parse_args()
+    lake, console = Lake(session(), asked.lake), Console(width=110, highlight=False)
     clusters(lake, console)
     regressor(lake, console)
+    pictures.write(picture(lake) if asked.picture else None, asked.picture)
 
 
 if __name__ == "__main__":

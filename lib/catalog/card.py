@@ -48,13 +48,13 @@ def render(model: Pipeline, facts: Facts) -> str:
     """Return the card as markdown."""
     card = Card(model, template=None, model_diagram=False)
     title = f"Cluster classifier {facts.model_id}"
-    card.add(**{title: USE.format(**facts.settings), f"{title}/What the labels are": LABELS})
+    card.add(**{title: USE.format(**facts.settings), "What the labels are": LABELS})
     tables = {
         "Settings": [{"setting": k, "value": v} for k, v in facts.settings.items()],
         "On tracks held back": [facts.result],
         "Does it overfit?": facts.checks,
     }
     for heading, rows in tables.items():
-        columns = pd.DataFrame(rows).to_dict("list")
-        card.add_table(folded=False, **{f"{title}/{heading}": columns})
+        table = pd.DataFrame(rows).round(4).astype(object).fillna("")
+        card.add_table(folded=False, **{heading: table.to_dict("list")})
     return card.render()

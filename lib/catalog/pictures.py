@@ -25,9 +25,9 @@ SHOWN = 3_000
 _COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#999999")
 
 
-def write(figure: Figure, uri: str | None) -> None:
-    """Write a figure as PNG to any URI; nothing where there is none."""
-    if uri is None:
+def write(figure: Figure | None, uri: str | None) -> None:
+    """Write a figure as PNG to any URI; nothing where either is missing."""
+    if figure is None or uri is None:
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / (os.path.basename(uri) or "picture.png")
@@ -62,6 +62,7 @@ def cluster_map(maps: Mapping[str, pd.DataFrame]) -> Figure:
         plane.legend(title="cluster", markerscale=4)
         bars.set_xticks(range(len(KEYS)), KEYS)
         bars.set_title("keys of the clusters' tracks", loc="left")
+        bars.set_ylim(0, 1.05 * below.max())
     return figure
 
 

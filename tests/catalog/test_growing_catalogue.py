@@ -51,7 +51,7 @@ def rows_of(numbers, rng):
     for i in numbers:
         d, e, v, t = MOODS[i % 3]
         moved = np.clip(np.array([d, e, v]) + rng.normal(0, 0.03, 3), 0, 1).round(4)
-        rows.append([f"T{i:04d}", f"Song {i % 60}", f"Band {i}", moved[0], moved[1], i % 12, i % 2,
+        rows.append([f"T{i:04d}", f"Song {i % 60}", f"Band {i}", moved[0], moved[1], i // 3 % 12, i % 2,
                      moved[2], round(t + rng.normal(0, 3), 3), "extra"])  # fmt: skip
     return rows
 
