@@ -31,6 +31,7 @@ style:               ## let ruff mend and format
 bench: setup         ## speed and memory, side by side with rivals
 	@$(PYTHON) -m benchmarks.run
 	@$(PYTHON) -m benchmarks.audio
+	@$(PYTHON) -m benchmarks.catalog
 
 snapshots:           ## record every job's --help and docs/tables.md
 	@PYTHONPATH=. $(PYTHON) -m tests.snapshots

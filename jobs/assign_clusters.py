@@ -1,7 +1,7 @@
 """assign_clusters: give new tracks a cluster by the classifier, beside the nearest centre.
 
 Reads   track_features, track_clusters, cluster_models, models
-Writes  track_clusters (method classifier) for tracks that have no cluster yet
+Writes  track_clusters (method classifier) for tracks that have no cluster yet; quarantine
 
     ./spark-submit.sh assign_clusters --lake /data/lake
 """
@@ -12,12 +12,14 @@ import argparse
 
 from pyspark.sql import functions as F
 
-from lib.catalog.cluster_rows import assigned_rows, find_model
+from lib.catalog import classifier, cluster_rows
+from lib.catalog.features import Scaler
 from lib.io.job import Job, Summary, job_parser
 from lib.io.lake import Lake, settled
-from lib.io.models import newest
+from lib.io.models import find, newest
 from schemas.cluster_models import CLUSTER_MODELS
 from schemas.models import MODELS
+from schemas.quarantine import QUARANTINE
 from schemas.track_clusters import TRACK_CLUSTERS
 from schemas.track_features import TRACK_FEATURES
 
@@ -32,28 +34,31 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Assign, and tell how often the nearest centre says the same."""
-    classifier = newest(lake, "classifier", args.classifier)
-    model = find_model(lake, classifier.config["cluster_model_id"])
+    chosen = newest(lake, "classifier", args.classifier)
+    model = cluster_rows.find_model(lake, chosen.config["cluster_model_id"])
+    scaler = Scaler(**find(lake, model.scaler_id).config)
     features = lake.read(TRACK_FEATURES).where(f"encoding = '{model.encoding}'")
     features = features.where(F.col("source") == args.source) if args.source else features
-    fitted = lake.read(TRACK_CLUSTERS).where(
-        f"cluster_model_id = '{model.cluster_model_id}' AND method = 'nearest_center'"
+    fitted = lake.read(TRACK_CLUSTERS).where(F.col("cluster_model_id") == model.cluster_model_id)
+    fitted = fitted.where("method = 'nearest_center'").select("track_id")
+    new = settled(
+        cluster_rows.rescaled(
+            features.join(fitted, "track_id", "left_anti"), scaler, model.encoding
+        )
     )
-    new = settled(features.join(fitted.select("track_id"), "track_id", "left_anti"))
-    rows = assigned_rows(new, model, classifier.path).persist()
+    good, bad = new.where("is_in_range"), new.where("NOT is_in_range")
+    rows = cluster_rows.assigned_rows(good, model, classifier.load(chosen.path)).persist()
     n_rows = lake.upsert(rows, TRACK_CLUSTERS)
-    agreement = rows.agg(F.mean(F.col("agrees").cast("double"))).head()[0]
+    lake.n_quarantined = lake.upsert(cluster_rows.out_of_range_rows(bad), QUARANTINE)
     return {
-        "classifier": classifier.model_id,
-        "new tracks": n_rows,
-        "agree with nearest centre": agreement,
-    }
+        "classifier": chosen.model_id, "read": new.count(), "assigned": n_rows,
+        "attributes out of range, set aside": lake.n_quarantined,
+        "agreement with the nearest centre": cluster_rows.agreements(rows, good),
+    }  # fmt: skip
 
 
-JOB = Job(
-    "assign_clusters", parse_args, run,
-    (TRACK_FEATURES, TRACK_CLUSTERS, CLUSTER_MODELS, MODELS), (TRACK_CLUSTERS,),
-)  # fmt: skip
+READS = (TRACK_FEATURES, TRACK_CLUSTERS, CLUSTER_MODELS, MODELS)
+JOB = Job("assign_clusters", parse_args, run, READS, (TRACK_CLUSTERS, QUARANTINE))
 
 if __name__ == "__main__":
     JOB.main()

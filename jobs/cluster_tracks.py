@@ -1,23 +1,28 @@
 """cluster_tracks: k-means over the feature vectors of the whole catalogue.
 
-Reads   track_features
-Writes  cluster_models, track_clusters (method nearest_center)
+Reads   track_features, tracks
+Writes  cluster_models, track_clusters (method nearest_center), evaluations, pictures
 
-    ./spark-submit.sh cluster_tracks --lake /data/lake --encoding musical --k 3
+    ./spark-submit.sh cluster_tracks --lake /data/lake --encoding musical --k 3 --picture map.png
+    ./spark-submit.sh cluster_tracks --lake /data/lake --k auto --k-picture k.png
 """
 
 from __future__ import annotations
 
 import argparse
 
-from lib.catalog import clusters
-from lib.catalog.cluster_rows import cluster_summary, model_row, track_rows
+from pyspark.storagelevel import StorageLevel
+
+from lib.catalog import clusters, pictures
+from lib.catalog.cluster_rows import cluster_summary, model_row, track_rows, worth_of
 from lib.catalog.features import ENCODINGS
 from lib.io.job import Job, Summary, job_parser
 from lib.io.lake import Lake
 from schemas.cluster_models import CLUSTER_MODELS
+from schemas.evaluations import EVALUATIONS
 from schemas.track_clusters import TRACK_CLUSTERS
 from schemas.track_features import TRACK_FEATURES
+from schemas.tracks import TRACKS
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -33,27 +38,39 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         type=clusters.parse_k,
         help="a number from 2, or auto (default: 3)",
     )
+    parser.add_argument("--picture", metavar="FILE", help="PNG: a map of the clusters, their keys")
+    parser.add_argument("--k-picture", metavar="FILE", help="PNG: silhouette and stability by k")
     return parser.parse_args(argv)
 
 
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
-    """Fit, describe, and write the cluster of every track."""
+    """Fit, describe, tell what the clusters are worth, and write the cluster of every track."""
     features = lake.read(TRACK_FEATURES).where(f"encoding = '{args.encoding}'")
-    catalog = features.where("source = 'catalog'").persist()
+    catalog = features.where("source = 'catalog'")
     fit, tried = clusters.choose_k(catalog, args.k, seed=args.seed)
-    rows = clusters.nearest_center(catalog, fit.centers).persist()
+    rows = clusters.nearest_center(catalog, fit.centers).persist(StorageLevel.DISK_ONLY)
     described = cluster_summary(rows, fit.k)
+    n_tracks = sum(d["tracks"] for d in described)
     row = model_row(
         fit, described, encoding=args.encoding, seed=args.seed,
         scaler_id=catalog.select("scaler_id").head()[0],
         version=int(lake.inputs["track_features"]),
     )  # fmt: skip
-    lake.upsert_rows([row], CLUSTER_MODELS)
     lake.upsert(track_rows(rows, row[0]), TRACK_CLUSTERS)
-    return {"model": row[0], "tried": tried, "clusters": described}
+    lake.upsert_rows([row], CLUSTER_MODELS)
+    worth = worth_of(rows, lake.read(TRACKS))
+    lake.upsert_rows(worth.evaluation_rows(fit, row[0], n_tracks), EVALUATIONS)
+    if args.picture:
+        shown = {row[0]: pictures.map_sample(rows, n_tracks, args.seed)}
+        pictures.write(pictures.cluster_map(shown), args.picture)
+    if args.k_picture:
+        pictures.write(pictures.k_choice(tried), args.k_picture)
+    return {"model": row[0], **worth.summary(), "tried": tried, "clusters": described}
 
 
-JOB = Job("cluster_tracks", parse_args, run, (TRACK_FEATURES,), (CLUSTER_MODELS, TRACK_CLUSTERS))
+READS = (TRACK_FEATURES, TRACKS)
+WRITES = (CLUSTER_MODELS, TRACK_CLUSTERS, EVALUATIONS)
+JOB = Job("cluster_tracks", parse_args, run, READS, WRITES)
 
 if __name__ == "__main__":
     JOB.main()

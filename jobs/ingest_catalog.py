@@ -1,6 +1,6 @@
 """ingest_catalog: read Music Info CSV files into the catalogue; bad rows go to quarantine.
 
-Reads   CSV files, folders of them, .csv.gz
+Reads   CSV files, folders of them, .csv.gz; local or any URI
 Writes  tracks (merged on track_id: safe to run again), quarantine
 
     ./spark-submit.sh ingest_catalog --lake /data/lake --catalog "Music Info.csv"
@@ -11,9 +11,9 @@ from __future__ import annotations
 import argparse
 
 from lib.catalog import tracks
-from lib.io.files import sha256_of
+from lib.io import files
 from lib.io.job import Job, Summary, job_parser
-from lib.io.lake import Lake
+from lib.io.lake import Lake, settled
 from schemas.quarantine import QUARANTINE
 from schemas.tracks import TRACKS
 
@@ -27,16 +27,19 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Ingest, and tell why rows were set aside."""
-    files = tracks.csv_files(args.catalog)
-    rows = tracks.judged(tracks.read_csv(lake.spark, files)).persist()
+    uris = tracks.csv_files(args.catalog)
+    rows = settled(tracks.judged(tracks.read_csv(lake.spark, uris)))
     good, bad = tracks.split_good_and_bad(rows)
     n_tracks = lake.upsert(good, TRACKS)
     lake.n_quarantined = lake.upsert(bad, QUARANTINE)
     reasons = bad.groupBy("reason").count().orderBy("reason").collect()
+    ignored = tracks.ignored_columns(uris)
     return {
-        "files": len(files),
+        "files": len(uris),
+        "columns left out": ", ".join(ignored) or "none",
         "read": rows.count(),
         "tracks": n_tracks,
+        **tracks.undetected(good),
         "quarantined": lake.n_quarantined,
         "reasons": [{"reason": r[0], "rows": r[1]} for r in reasons],
     }
@@ -44,7 +47,11 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
 
 def hashes(args: argparse.Namespace) -> dict[str, str]:
     """Return the content hash of every input file."""
-    return {f"file:{path}": sha256_of(path) for path in tracks.csv_files(args.catalog)}
+    found = {}
+    for uri in tracks.csv_files(args.catalog):
+        with files.local(uri) as path:
+            found[uri] = files.sha256_of(path)
+    return found
 
 
 JOB = Job("ingest_catalog", parse_args, run, (), (TRACKS, QUARANTINE), hashes)

@@ -1,9 +1,10 @@
 """train_cluster_classifier: an SGD classifier learns the clusters in batches of 500.
 
-Reads   track_features, cluster_models, track_clusters
-Writes  models (kind classifier), classifier_fits (figures after every fit)
+Reads   track_features, cluster_models, track_clusters, tracks
+Writes  models (kind classifier: skops and a card), classifier_fits (figures after every fit),
+        evaluations (does it overfit?), pictures
 
-    ./spark-submit.sh train_cluster_classifier --lake /data/lake
+    ./spark-submit.sh train_cluster_classifier --lake /data/lake --preset quarters-4 --picture fits.png
 """
 
 from __future__ import annotations
@@ -13,52 +14,74 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from lib.catalog import classifier
+from pyspark.storagelevel import StorageLevel
+
+from lib.catalog import card, classifier, overfitting, pictures
 from lib.catalog.cluster_rows import find_model
 from lib.io.job import Job, Summary, job_parser, positive
 from lib.io.lake import Lake
 from lib.io.models import Model, model_id_of, register
 from schemas.classifier_fits import CLASSIFIER_FITS
 from schemas.cluster_models import CLUSTER_MODELS
+from schemas.evaluations import EVALUATIONS
 from schemas.models import MODELS
 from schemas.track_clusters import TRACK_CLUSTERS
 from schemas.track_features import TRACK_FEATURES
+from schemas.tracks import TRACKS
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = job_parser(__doc__)
-    parser.add_argument("--preset", choices=classifier.PRESETS, default="iterative")
+    parser.add_argument(
+        "--preset", choices=list(classifier.PRESETS), default="iterative",
+        help="how tracks are split and batched: docs/catalogue.md (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--cluster-model", metavar="ID", help="default: the first one")
     parser.add_argument(
-        "--epochs", type=positive, default=10, metavar="N", help="default: %(default)s"
+        "--epochs", type=positive, metavar="N", help="passes over each part (default: the preset's)"
+    )
+    parser.add_argument("--picture", metavar="FILE", help="PNG: the figures after every fit")
+    parser.add_argument(
+        "--overfitting-picture", metavar="FILE", help="PNG: learning curve and checks"
     )
     return parser.parse_args(argv)
 
 
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
-    """Train batch by batch, save the model as skops."""
+    """Train batch by batch, look for overfitting, save the model as skops beside its card."""
     clusters = find_model(lake, args.cluster_model)
-    config = classifier.ClassifierConfig(args.preset, epochs=args.epochs, seed=args.seed)
+    config = classifier.config_of(args.preset, epochs=args.epochs, seed=args.seed)
     which = {"encoding": clusters.encoding, "cluster_model_id": clusters.cluster_model_id}
     rows = classifier.labelled(
         lake.read(TRACK_FEATURES), lake.read(TRACK_CLUSTERS), config, **which
-    )
-    model, fits = classifier.train(rows, len(clusters.centers), config)
+    ).persist(StorageLevel.DISK_ONLY)
+    k = len(clusters.centers)
+    model, fits = classifier.train(rows, k, config)
+    result = classifier.judge(rows, model, k, config)
+    data = overfitting.sampled(rows, lake.read(TRACKS), config)
+    checks = overfitting.checks(data, clusters.centers, config)
     settings = asdict(config) | which
     model_id = model_id_of("classifier", settings, dict(lake.inputs))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "classifier.skops"
         classifier.save(model, path)
-        register(lake, Model(model_id, "classifier", str(path), settings, fits[-1]))
+        uri = register(lake, Model(model_id, "classifier", str(path), settings, result))
+        card.write(model, card.Facts(model_id, settings, result, overfitting.listed(checks)), uri)
     lake.upsert_rows(classifier.fit_rows(model_id, config.preset, fits), CLASSIFIER_FITS)
-    shown = [{"after": when, **fits[i]} for when, i in {"first fit": 1, "last fit": -1}.items()]
-    labels = clusters.cluster_model_id
-    return {"model": model_id, "labels": labels, "fits": len(fits) // 2, "test set": shown}
+    lake.upsert_rows(overfitting.evaluation_rows(model_id, which, checks), EVALUATIONS)
+    pictures.write(pictures.fits(fits), args.picture)
+    pictures.write(pictures.overfitting(overfitting.listed(checks)), args.overfitting_picture)
+    return {
+        "model": model_id, "labels": clusters.cluster_model_id, "fits": int(fits["fit"].max()),
+        **result, "does it overfit": overfitting.listed(checks),
+    }  # fmt: skip
 
 
-READS = (TRACK_FEATURES, CLUSTER_MODELS, TRACK_CLUSTERS)
-JOB = Job("train_cluster_classifier", parse_args, run, READS, (MODELS, CLASSIFIER_FITS))
+READS = (TRACK_FEATURES, CLUSTER_MODELS, TRACK_CLUSTERS, TRACKS)
+JOB = Job(
+    "train_cluster_classifier", parse_args, run, READS, (MODELS, CLASSIFIER_FITS, EVALUATIONS)
+)
 
 if __name__ == "__main__":
     JOB.main()

@@ -1,9 +1,9 @@
 """train_similarity_regressor: XGBoost learns the similarity to one song from the six attributes.
 
 Reads   track_similarity
-Writes  models (kind regressor), evaluations
+Writes  models (kind regressor), evaluations, a picture
 
-    ./spark-submit.sh train_similarity_regressor --lake /data/lake
+    ./spark-submit.sh train_similarity_regressor --lake /data/lake --picture importance.png
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from lib.catalog import regressor
+from pyspark.sql import functions as F
+
+from lib.catalog import pictures, regressor
+from lib.catalog.similarity import METHODS
 from lib.io.job import Job, Summary, job_parser, positive
 from lib.io.lake import Lake
 from lib.io.models import Model, model_id_of, register
@@ -26,8 +29,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = job_parser(__doc__)
     parser.add_argument("--seed-track", metavar="ID", help="default: the first one scored")
-    parser.add_argument("--method", default="writeup", help="default: %(default)s")
+    parser.add_argument("--method", choices=METHODS, default="writeup", help="default: %(default)s")
     parser.add_argument("--num-workers", type=positive, default=1, metavar="N", help="Spark tasks")
+    parser.add_argument("--picture", metavar="FILE", help="PNG: importance of the attributes")
     return parser.parse_args(argv)
 
 
@@ -37,7 +41,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     seed_track = args.seed_track or regressor.first_seed(scored)
     config = regressor.RegressorConfig(seed=args.seed, num_workers=args.num_workers)
     model_id = model_id_of("regressor", asdict(config), seed_track, dict(lake.inputs))
-    rows = scored.where(f"seed_track_id = '{seed_track}'")
+    rows = scored.where(F.col("seed_track_id") == seed_track)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "booster.json"
         slots = lake.spark.sparkContext.defaultParallelism
@@ -45,12 +49,13 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
         register(lake, Model(model_id, "regressor", str(path), asdict(config), result))
     lake.upsert_rows(regressor.evaluation_rows(model_id, seed_track, result), EVALUATIONS)
     listed = [{"model": name, **scores} for name, scores in result["scores"].items()]
+    pictures.write(pictures.importance(result["importance"]), args.picture)
     importance = ", ".join(f"{k} {v:.0%}" for k, v in result["importance"].items())
     return {
         "model": model_id,
         "unseen tracks": result["n_test"],
         "importance": importance,
-        "note": "the target is a formula of these six inputs: a low RMSE shows that it was learnt back",
+        "note": regressor.NOTE,
         "scores on unseen tracks": listed,
     }
 

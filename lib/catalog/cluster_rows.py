@@ -6,11 +6,12 @@ import json
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from sklearn.pipeline import Pipeline
 
-from lib.catalog.classifier import predictor
+from lib.catalog import cluster_worth, features
+from lib.catalog.classifier import predicted
 from lib.catalog.clusters import Clustering, describe, nearest_center
 from lib.io.errors import InputError
 from lib.io.lake import Lake
@@ -24,6 +25,7 @@ class ClusterModel:
     cluster_model_id: str
     encoding: str
     centers: np.ndarray
+    scaler_id: str
 
 
 def cluster_summary(rows: DataFrame, k: int) -> list[dict]:
@@ -99,24 +101,115 @@ def find_model(lake: Lake, model_id: str | None) -> ClusterModel:
         raise InputError(f"cluster model must be one of {known}, got {model_id!r}")
     row = chosen[0]
     centers = np.array(row["centers"]).reshape(row["k"], row["n_features"])
-    return ClusterModel(row["cluster_model_id"], row["encoding"], centers)
+    return ClusterModel(row["cluster_model_id"], row["encoding"], centers, row["scaler_id"])
 
 
-def assigned_rows(features: DataFrame, model: ClusterModel, classifier_path: str) -> DataFrame:
-    """Return rows of `track_clusters` by the classifier, and whether the nearest centre agrees."""
-    near = nearest_center(features, model.centers).select(
-        "track_id", "features", "distance", F.col("cluster").alias("_near")
+@dataclass(frozen=True)
+class Worth:
+    """What a clustering is worth by keys, titles and artists (`cluster_worth`)."""
+
+    told_by_key: float
+    same_title: cluster_worth.Agreement
+    same_artist: cluster_worth.Agreement
+
+    def summary(self) -> dict[str, object]:
+        """Return it in words."""
+        return {
+            "told by key alone": self.told_by_key,
+            "pairs of one title by different artists in one cluster": str(self.same_title),
+            "pairs of one artist in one cluster": str(self.same_artist),
+        }
+
+    def evaluation_rows(self, fit: Clustering, model_id: str, n_tracks: int) -> list[tuple]:
+        """Return rows of `evaluations`: these figures beside silhouette and stability."""
+        plain = {
+            "told_by_key": self.told_by_key,
+            "silhouette": fit.silhouette,
+            "stability": fit.stability,
+        }
+        rows: list[tuple] = [(name, value, None, None, n_tracks) for name, value in plain.items()]
+        for name, found in {"same_title": self.same_title, "same_artist": self.same_artist}.items():
+            rows += [
+                (name, found.value, found.low, found.high, found.n),
+                (f"{name}_by_chance", found.chance, None, None, found.n),
+            ]
+        identity = (f"{model_id}/catalogue", "catalogue", "k-means", model_id)
+        return [(*identity, *row) for row in rows]
+
+
+def worth_of(clustered: DataFrame, tracks: DataFrame) -> Worth:
+    """Return what clusters are worth; takes track_id and cluster, and `tracks` rows."""
+    named = clustered.select("track_id", "cluster").join(
+        tracks.select("track_id", "name", "artist", "key"), "track_id"
+    )
+    return Worth(
+        cluster_worth.told_by_key(named),
+        cluster_worth.same_title(named),
+        cluster_worth.same_artist(named),
     )
 
-    @F.pandas_udf("int")  # type: ignore[call-overload]
-    def by_classifier(vectors: pd.Series) -> pd.Series:
-        return pd.Series(predictor(classifier_path)(np.array(vectors.tolist())))
 
-    return near.withColumn("cluster", by_classifier("features")).select(
+def rescaled(rows: DataFrame, scaler: features.Scaler, encoding: str) -> DataFrame:
+    """Encode x_vector anew, by the scaler that the centres were fitted with.
+
+    Takes `track_features` rows of one encoding, of which the catalogue's is preferred to the
+    estimate; returns track_id, features, is_in_range and is_unusual (key or
+    tempo not detected, or a tempo that the scaler never saw).
+    """
+    x = {name: F.col("x_vector")[i] for i, name in enumerate(features.X_VECTOR)}
+    once = rows.groupBy("track_id").agg(F.min_by("x_vector", "source").alias("x_vector"))
+    wide = once.select("track_id", *[value.alias(name) for name, value in x.items()])
+    return wide.select(
+        "track_id",
+        features.encode(scaler, encoding).alias("features"),
+        features.is_in_range().alias("is_in_range"),
+        features.is_unusual(scaler).alias("is_unusual"),
+        F.array(*features.X_VECTOR).cast("string").alias("shown"),
+    )
+
+
+def assigned_rows(rows: DataFrame, model: ClusterModel, classifier: Pipeline) -> DataFrame:
+    """Return rows of `track_clusters` by the classifier, and whether the nearest centre agrees."""
+    near = nearest_center(rows, model.centers)
+    return near.select(
         "track_id",
         F.lit(model.cluster_model_id).alias("cluster_model_id"),
-        "cluster",
+        predicted(classifier)("features").alias("cluster"),
         "distance",
         F.lit("classifier").alias("method"),
+        F.col("cluster").alias("_near"),
+    ).select(
+        *("track_id", "cluster_model_id", "cluster", "distance", "method"),
         (F.col("cluster") == F.col("_near")).alias("agrees"),
+    )
+
+
+def agreements(assigned: DataFrame, tracks: DataFrame) -> list[dict]:
+    """Return how often both say the same, on all and where something was not detected or new.
+
+    Takes `assigned_rows` and `rescaled` rows.
+    """
+    joined = assigned.join(tracks.select("track_id", "is_unusual"), "track_id")
+    same = F.col("agrees").cast("double")
+    unusual = F.when(F.col("is_unusual"), same)
+    n, all_same, n_unusual, unusual_same = joined.agg(
+        F.count("*"), F.mean(same), F.count(unusual), F.mean(unusual)
+    ).collect()[0]
+    return [
+        {"tracks": "all", "n": n, "agree": all_same},
+        {"tracks": "key or tempo unknown, or a tempo never seen", "n": n_unusual,
+         "agree": unusual_same},
+    ]  # fmt: skip
+
+
+def out_of_range_rows(rows: DataFrame) -> DataFrame:
+    """Return rows of `quarantine` for new tracks whose attributes cannot be; takes `rescaled`'s."""
+    return rows.select(
+        F.sha2(F.concat(F.lit("assign_clusters|"), "track_id"), 256).alias("quarantine_id"),
+        F.lit("track").alias("what"),
+        F.concat(F.lit("track_features: "), "track_id").alias("location"),
+        F.lit("attributes_out_of_range").alias("reason"),
+        F.concat(F.lit(", ".join(features.X_VECTOR) + " = "), "shown").alias("detail"),
+        F.lit(None).cast("string").alias("raw"),
+        F.lit("assign_clusters").alias("job"),
     )

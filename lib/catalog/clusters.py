@@ -1,27 +1,31 @@
 """k-means over feature vectors, with the evidence that says what the clusters are worth.
 
-*Conventions.* Features arrive as ``array<double>``. Stability is the mean adjusted Rand index
-between the chosen fit and fits from other seeds, on a sample; 1 = always the same clusters.
+*Conventions.* Features arrive as ``array<double>``. The starts are tried on a sample that the
+driver can hold; Lloyd's steps over all rows finish the best, so what the driver holds does not
+grow with the catalogue. Stability is the mean adjusted Rand index between the chosen start and
+the other ones on the sample; 1 = always the same clusters.
 
 References
 ----------
-Hubert, Arabie. "Comparing partitions." 1985 (adjusted Rand index). Rousseeuw. "Silhouettes." 1987.
+Lloyd. "Least squares quantization in PCM." 1982. Hubert, Arabie. "Comparing partitions." 1985
+(adjusted Rand index). Rousseeuw. "Silhouettes." 1987.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from pyspark.ml.clustering import KMeans, KMeansModel
-from pyspark.ml.evaluation import ClusteringEvaluator
-from pyspark.ml.functions import array_to_vector
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from sklearn.metrics import adjusted_rand_score
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score, silhouette_score
 
-SAMPLE = 20_000
+from lib.io.errors import InputError
+
+SAMPLE = 100_000
+SILHOUETTE_SAMPLE = 5_000  # it compares all pairs
 _WORDS = {  # index in x_vector: (word when high, word when low)
     0: ("danceable", "not for dancing"),
     1: ("loud", "calm"),
@@ -46,33 +50,91 @@ class Clustering:
         return len(self.centers)
 
 
-def fit(features: DataFrame, *, k: int, seed: int, starts: int = 5) -> Clustering:
-    """Fit k-means from several seeds and keep the lowest inertia; takes column `features`."""
-    vectors = features.select(array_to_vector(F.col("features")).alias("v")).persist()
-    n = vectors.count()
-    if n <= k:
-        raise ValueError(f"tracks must be more than k = {k} to cluster, got {n}")
-    models = [
-        KMeans(featuresCol="v", k=k, seed=seed + i, maxIter=100, tol=1e-6, initSteps=5).fit(vectors)
-        for i in range(starts)
-    ]
-    models.sort(key=lambda m: m.summary.trainingCost)
-    sample = vectors.sample(min(1.0, SAMPLE / n), seed=seed)
-    labels = [_labels(m, sample) for m in models]
-    stability = float(
-        np.mean([adjusted_rand_score(labels[0], other) for other in labels[1:]] or [1.0])
+def fit(features: DataFrame, *, k: int, seed: int, starts: int = 10) -> Clustering:
+    """Fit k-means over all rows from the best of several starts; takes column `features`."""
+    return choose_k(features, range(k, k + 1), seed=seed, starts=starts)[0]
+
+
+def choose_k(
+    features: DataFrame, ks: range, *, seed: int, starts: int = 10
+) -> tuple[Clustering, list[dict]]:
+    """Return the fit of the best silhouette x stability, and what the starts of every k gave.
+
+    Raises
+    ------
+    InputError
+        If there are not more different tracks than clusters.
+    """
+    n_rows = features.count()
+    x = np.array(
+        [r[0] for r in sample(features, n_rows, SAMPLE, seed).select("features").collect()]
     )
-    evaluator = ClusteringEvaluator(featuresCol="v", predictionCol="prediction")
-    silhouette = float(evaluator.evaluate(models[0].transform(sample)))
-    vectors.unpersist()
-    centers = np.array(models[0].clusterCenters())
+    n_different = len(np.unique(x, axis=0)) if len(x) else 0
+    if n_different <= max(ks):
+        raise InputError(
+            f"different tracks must be more than k = {max(ks)} to cluster, got {n_different}"
+        )
+    x = x[np.lexsort(x.T)]  # whatever the partitions, the same starts
+    tried = [fit_sample(x, k=k, seed=seed, starts=starts) for k in ks]
+    best = max(tried, key=lambda f: f.silhouette * max(f.stability, 0.0))
+    centers, inertia = refined(features, best.centers)
     # Clusters are numbered by their centres, so that a seed cannot rename them.
-    centers = centers[np.lexsort(centers.T[::-1])]
-    return Clustering(centers, float(models[0].summary.trainingCost), silhouette, stability)
+    best = replace(best, centers=centers[np.lexsort(centers.T[::-1])], inertia=inertia)
+    figures = [
+        {
+            "k": f.k, "inertia a track": f.inertia / len(x),
+            "silhouette": f.silhouette, "stability": f.stability,
+        }
+        for f in tried
+    ]  # fmt: skip
+    return best, figures
 
 
-def _labels(model: KMeansModel, sample: DataFrame) -> np.ndarray:
-    return np.array([r[0] for r in model.transform(sample).select("prediction").collect()])
+def sample(rows: DataFrame, n_rows: int, wanted: int, seed: int) -> DataFrame:
+    """Return about ``wanted`` of ``n_rows`` rows, the same whatever the partitions."""
+    if n_rows <= wanted:
+        return rows
+    bucket = F.pmod(F.xxhash64("features", F.lit(seed)), F.lit(1_000_000))
+    return rows.where(bucket < round(1_000_000 * wanted / n_rows))
+
+
+def fit_sample(x: np.ndarray, *, k: int, seed: int, starts: int) -> Clustering:
+    """Fit rows (n, n_features) that the driver holds, from several starts."""
+    fits = [KMeans(k, n_init=1, random_state=seed + i).fit(x) for i in range(starts)]
+    fits.sort(key=lambda f: f.inertia_)
+    labels = fits[0].labels_
+    others = [adjusted_rand_score(labels, f.labels_) for f in fits[1:]]
+    silhouette = silhouette_score(
+        x, labels, sample_size=min(len(x), SILHOUETTE_SAMPLE), random_state=seed
+    )
+    return Clustering(
+        fits[0].cluster_centers_, float(fits[0].inertia_), float(silhouette),
+        float(np.mean(others or [1.0])),
+    )  # fmt: skip
+
+
+def refined(
+    features: DataFrame, centers: np.ndarray, *, tolerance: float = 1e-6, passes: int = 30
+) -> tuple[np.ndarray, float]:
+    """Return centres after Lloyd's steps over all rows, and their inertia.
+
+    It ends when a step lowers the inertia by less than the relative ``tolerance``.
+    """
+    inertia = float("inf")
+    x = [F.col("features")[i] for i in range(centers.shape[1])]
+    sums = [F.sum(value).alias(f"x{i}") for i, value in enumerate(x)]
+    square = F.sum(F.col("distance") * F.col("distance")).alias("square")
+    new = centers
+    for _ in range(passes):
+        assigned = nearest_center(features.select("features"), new).groupBy("cluster")
+        rows = assigned.agg(F.count("*").alias("n"), square, *sums).collect()
+        before, centers, inertia = inertia, new, float(sum(r["square"] for r in rows))
+        if before - inertia <= tolerance * inertia:
+            break
+        new = centers.copy()  # a cluster without tracks keeps its centre
+        for row in rows:
+            new[row["cluster"]] = [row[f"x{i}"] / row["n"] for i in range(len(x))]
+    return centers, inertia
 
 
 def parse_k(text: str) -> range:
@@ -90,37 +152,21 @@ def parse_k(text: str) -> range:
     return range(int(text), int(text) + 1)
 
 
-def choose_k(features: DataFrame, ks: range, *, seed: int) -> tuple[Clustering, list[dict]]:
-    """Return the fit with the best silhouette among the stable ones, and the figures of all."""
-    fits = [fit(features, k=k, seed=seed, starts=3) for k in ks]
-    table = [
-        {"k": f.k, "inertia": f.inertia, "silhouette": f.silhouette, "stability": f.stability}
-        for f in fits
-    ]
-    best = max(fits, key=lambda f: f.silhouette * max(f.stability, 0.0))
-    return best, table
-
-
 def nearest_center(features: DataFrame, centers: np.ndarray) -> DataFrame:
     """Add `cluster` and `distance` (Euclidean) of the nearest centre; takes column `features`."""
-    distances = F.array(
-        *[
-            F.sqrt(
-                F.aggregate(
-                    F.zip_with(
-                        "features", F.array(*map(F.lit, map(float, c))), lambda x, y: (x - y) ** 2
-                    ),
-                    F.lit(0.0),
-                    lambda total, x: total + x,
-                )
-            )
-            for c in centers
-        ]
-    )
-    found = features.withColumn("_distances", distances)
-    nearest = F.array_min("_distances")
-    cluster = (F.array_position("_distances", nearest) - 1).cast("int")
-    return found.withColumns({"distance": nearest, "cluster": cluster}).drop("_distances")
+    names = [f"_square{j}" for j in range(len(centers))]
+    squares = {name: _square(center) for name, center in zip(names, centers, strict=True)}
+    found = features.withColumns(squares).withColumn("_nearest", F.least(*names))
+    nearest = [F.when(F.col(name) == F.col("_nearest"), j) for j, name in enumerate(names)]
+    return found.withColumns(
+        {"distance": F.sqrt("_nearest"), "cluster": F.coalesce(*nearest).cast("int")}
+    ).drop(*names, "_nearest")
+
+
+def _square(center: np.ndarray) -> Column:
+    """Return the squared distance to a centre, as plain arithmetic: Spark compiles it."""
+    apart = [F.col("features")[i] - float(value) for i, value in enumerate(center)]
+    return sum((d * d for d in apart[1:]), apart[0] * apart[0])
 
 
 def describe(means: np.ndarray, overall: np.ndarray, spread: np.ndarray) -> str:

@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from functools import reduce
+from operator import and_
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -24,6 +26,7 @@ ENCODINGS = ("raw", "musical")
 X_VECTOR = ("danceability", "energy", "key", "mode", "valence", "tempo")
 _SCALED = ("danceability", "energy", "valence", "tempo")
 KEY_RADIUS = 0.5
+MAX_TEMPO = 1000  # [BPM]
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,20 @@ def encode(scaler: Scaler, encoding: str) -> Column:
     known = F.col("key") >= 0
     circle = [F.when(known, KEY_RADIUS * f(angle)).otherwise(0.0) for f in (F.cos, F.sin)]
     return F.array(*scaled, *circle, F.col("mode") - F.lit(0.5))
+
+
+def is_in_range() -> Column:
+    """Tell whether the attributes can be at all; takes columns danceability … tempo."""
+    shares = [F.col(c).between(0, 1) for c in ("danceability", "energy", "valence")]
+    key = F.col("key").between(-1, 11) & (F.col("key") == F.floor("key"))
+    rules = [*shares, key, F.col("mode").isin(0, 1), F.col("tempo").between(0, MAX_TEMPO)]
+    return reduce(and_, rules)
+
+
+def is_unusual(scaler: Scaler) -> Column:
+    """Tell tracks whose key or tempo was not detected or whose tempo the scaler never saw."""
+    seen = F.col("tempo").between(scaler.tempo_min, scaler.tempo_max)
+    return (F.col("key") < 0) | (F.col("tempo") == 0) | ~seen
 
 
 def feature_rows(

@@ -32,9 +32,9 @@ def find_track(tracks: DataFrame, title: str, artist: str | None) -> str:
     named = tracks.select(
         "track_id", "name", "artist", normalised("name").alias("n"), normalised("artist").alias("a")
     )
-    wanted = named.where(F.col("n") == normalise(title))
+    wanted = named.where(_solid(F.col("n")) == _solid(F.lit(normalise(title))))
     if artist:
-        wanted = wanted.where(F.col("a") == normalise(artist))
+        wanted = wanted.where(_solid(F.col("a")) == _solid(F.lit(normalise(artist))))
     rows = wanted.orderBy("track_id").limit(6).collect()
     if len(rows) == 1:
         return rows[0]["track_id"]
@@ -50,6 +50,11 @@ def find_track(tracks: DataFrame, title: str, artist: str | None) -> str:
     raise InputError(
         f"track must be in the catalogue, got {title!r} by {artist!r}; nearest: {listed}"
     )
+
+
+def _solid(name: Column) -> Column:
+    """Return a name without its spaces: "dont" finds "don't", "acdc" finds "AC/DC"."""
+    return F.replace(name, F.lit(" "), F.lit(""))
 
 
 def similarity(method: str, seed: list[float]) -> Column:

@@ -1,28 +1,31 @@
 """Music Info CSV rows to `tracks`, and what is wrong with a row to `quarantine`.
 
-*Conventions.* A row is good or set aside, never mended: rows in = tracks + quarantined. Tempo 0
-means "not detected" (as Spotify writes it) and is kept; so is key -1.
+*Conventions.* A row is a line that is not blank; it is good or set aside, never mended: rows in =
+tracks + quarantined. A field may hold quoted commas and doubled quotes, but no line break. Tempo 0
+means "not detected" (as Spotify writes it) and is kept; so is key -1. The twelve columns that
+nothing here is computed from may be empty, but not be nonsense.
 """
 
 from __future__ import annotations
 
 import csv
-import gzip
+import io
 from collections.abc import Sequence
-from pathlib import Path
 
+from pyarrow import fs
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from lib.io.errors import InputError
+from lib.io.files import filesystem
 from schemas.quarantine import QUARANTINE
 from schemas.tracks import TRACKS
 
 ATTRIBUTES = ("danceability", "energy", "key", "mode", "valence", "tempo")
 REQUIRED = ("track_id", "name", "artist", *ATTRIBUTES)
 CSV_COLUMNS = tuple(c for c in TRACKS.column_names if c != "row_hash")
-_RANGES = {
+_RANGES = {  # of what must be there
     "danceability": "BETWEEN 0 AND 1",
     "energy": "BETWEEN 0 AND 1",
     "valence": "BETWEEN 0 AND 1",
@@ -30,10 +33,22 @@ _RANGES = {
     "mode": "IN (0, 1)",
     "tempo": "BETWEEN 0 AND 1000",
 }
+_OPTIONAL_RANGES = {
+    "year": "BETWEEN 0 AND 9999",
+    "duration_ms": ">= 0",
+    "loudness": "BETWEEN -100 AND 20",
+    "speechiness": "BETWEEN 0 AND 1",
+    "acousticness": "BETWEEN 0 AND 1",
+    "instrumentalness": "BETWEEN 0 AND 1",
+    "liveness": "BETWEEN 0 AND 1",
+    "time_signature": "BETWEEN 0 AND 32",
+}
+_NUMBERS = {*_RANGES, *_OPTIONAL_RANGES}
+_REPLACED = "\ufffd"  # what a byte that is not UTF-8 is read as
 
 
 def csv_files(paths: Sequence[str]) -> list[str]:
-    """Return the CSV files (.csv, .csv.gz) that files and folders name, sorted.
+    """Return the URIs of the CSV files (.csv, .csv.gz) that files and folders name, sorted.
 
     Raises
     ------
@@ -41,19 +56,29 @@ def csv_files(paths: Sequence[str]) -> list[str]:
         If a path does not exist or a folder holds no CSV file.
     """
     found: list[str] = []
-    for path in map(Path, paths):
-        files = [*path.glob("*.csv"), *path.glob("*.csv.gz")] if path.is_dir() else [path]
-        if not path.exists() or not files:
-            state = "no file there" if not path.exists() else "a folder without .csv or .csv.gz"
+    for path in paths:
+        try:
+            system, inside = filesystem(path)
+        except ValueError as error:
+            raise InputError(f"catalogue: {error}") from error
+        kind = system.get_file_info(inside).type
+        uri = f"file:{inside}" if isinstance(system, fs.LocalFileSystem) else path.rstrip("/")
+        uris = [uri] if kind != fs.FileType.NotFound else []
+        if kind == fs.FileType.Directory:
+            names = [f.base_name for f in system.get_file_info(fs.FileSelector(inside))]
+            uris = [f"{uri}/{n}" for n in sorted(names) if n.endswith((".csv", ".csv.gz"))]
+        if not uris:
+            is_folder = kind == fs.FileType.Directory
+            state = "a folder without .csv or .csv.gz" if is_folder else "no file there"
             raise InputError(
-                f"catalogue must be a CSV file or a folder of them, got {state}: {str(path)!r}; "
+                f"catalogue must be a CSV file or a folder of them, got {state}: {path!r}; "
                 "give the path of Music Info.csv"
             )
-        found += sorted(str(f.resolve()) for f in files)
+        found += uris
     return found
 
 
-def header_of(path: str) -> list[str]:
+def header_of(uri: str) -> list[str]:
     """Return the column names of one CSV file.
 
     Raises
@@ -61,45 +86,53 @@ def header_of(path: str) -> list[str]:
     InputError
         If the file is not text, is empty, or lacks a required column.
     """
-    opener = gzip.open if path.endswith(".gz") else open
+    system, inside = filesystem(uri)
     try:
-        with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
+        # The stream unpacks .gz by the name.
+        with io.TextIOWrapper(system.open_input_stream(inside), "utf-8-sig", newline="") as file:
             header = next(csv.reader(file), [])
     except (UnicodeDecodeError, OSError, EOFError, csv.Error) as error:
         raise InputError(
-            f"catalogue must be a CSV file in UTF-8, got {path!r} ({error}); export it as CSV"
+            f"catalogue must be a CSV file in UTF-8, got {uri!r} ({error}); export it as CSV"
         ) from error
     missing = [c for c in REQUIRED if c not in header]
     if missing:
         raise InputError(
-            f"catalogue must have the columns {list(REQUIRED)}, got {header} in {path!r}; "
+            f"catalogue must have the columns {list(REQUIRED)}, got {header} in {uri!r}; "
             f"missing: {missing}"
         )
     if len(set(header)) < len(header):
-        raise InputError(f"columns of {path!r} must have different names, got {header}")
+        raise InputError(f"columns of {uri!r} must have different names, got {header}")
     return header
 
 
-def read_csv(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
+def ignored_columns(uris: Sequence[str]) -> list[str]:
+    """Return the columns that Music Info does not have, and the catalogue leaves out."""
+    return sorted({c for uri in uris for c in header_of(uri)} - set(CSV_COLUMNS))
+
+
+def read_csv(spark: SparkSession, uris: Sequence[str]) -> DataFrame:
     """Read the files as text columns, with `location`, `raw` (short and long rows) and `position`.
 
     Columns that Music Info does not have are left out; those a file lacks are null.
     """
     frames = []
-    for path in paths:
-        header = header_of(path)
+    for uri in uris:
+        header = header_of(uri)
         fields = [T.StructField(name, T.StringType()) for name in [*header, "_raw"]]
         frame = (
             spark.read.schema(T.StructType(fields))
             .option("header", True).option("quote", '"').option("escape", '"')
             .option("mode", "PERMISSIVE").option("columnNameOfCorruptRecord", "_raw")
             .option("enforceSchema", True).option("encoding", "UTF-8")
-            .csv("file:" + path)
+            .csv(uri)
         )  # fmt: skip
         columns = [
             F.col(c) if c in header else F.lit(None).cast("string").alias(c) for c in CSV_COLUMNS
         ]
-        frames.append(frame.select(*columns, "_raw", F.lit(path).alias("location")))
+        frames.append(
+            frame.select(*columns, "_raw", F.lit(uri.removeprefix("file:")).alias("location"))
+        )
     together = frames[0]
     for frame in frames[1:]:
         together = together.unionByName(frame)
@@ -109,8 +142,8 @@ def read_csv(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
 def judged(rows: DataFrame) -> DataFrame:
     """Add the typed columns (`_name`), `reason` (null = good) and `detail`; takes `read_csv`'s.
 
-    Persist it before `split_good_and_bad`: planning these expressions costs more than running
-    them, and both halves would plan them anew.
+    Settle it (`lib.io.lake.settled`) before `split_good_and_bad`: planning these expressions costs
+    more than running them, and every use of a half would plan them anew.
     """
     typed = rows.withColumns({f"_{c.name}": _typed(c.name, c.type) for c in TRACKS.columns[:-1]})
     return typed.withColumns({"reason": _reason(), "detail": _detail()})
@@ -152,10 +185,20 @@ def _reason() -> Column:
     for name in REQUIRED:
         blank = F.col(name).isNull() | (F.trim(F.col(name)) == "")
         rules.append(F.when(blank, F.lit(f"{name}_missing")))
-    for name, rule in _RANGES.items():
-        rules.append(F.when(F.col(f"_{name}").isNull(), F.lit(f"{name}_not_a_number")))
+    broken = F.concat_ws("", *[c for c in CSV_COLUMNS if c not in _NUMBERS]).contains(_REPLACED)
+    rules.append(F.when(broken, F.lit("not_utf8")))
+    for name, rule in (_RANGES | _OPTIONAL_RANGES).items():
+        typed = F.col(f"_{name}")
+        empty = F.trim(F.coalesce(name, F.lit(""))) == ""  # only what is optional can be
+        rules.append(F.when(typed.isNull() & ~empty, F.lit(f"{name}_not_a_number")))
         rules.append(F.when(F.expr(f"NOT (_{name} {rule})"), F.lit(f"{name}_out_of_range")))
     return F.coalesce(*rules)
+
+
+def undetected(rows: DataFrame) -> dict[str, int]:
+    """Return how many tracks have no key and how many no tempo; takes `TRACKS` rows."""
+    found = rows.agg(F.count_if(F.col("key") == -1), F.count_if(F.col("tempo") == 0)).collect()[0]
+    return {"key not detected": found[0], "tempo not detected": found[1]}
 
 
 def _detail() -> Column:

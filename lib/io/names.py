@@ -9,17 +9,32 @@ import pandas as pd
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+_NO_DECOMPOSITION = str.maketrans(
+    {
+        "ø": "o",
+        "đ": "d",
+        "ð": "d",
+        "ł": "l",
+        "ı": "i",
+        "æ": "ae",
+        "œ": "oe",
+        "þ": "th",
+        "&": " and ",
+    }
+)
+
 
 def normalise(text: str) -> str:
-    """Return a name without case, accents and punctuation.
+    """Return a name without case, accents and punctuation; letters of every script stay.
 
     Examples
     --------
-    >>> normalise("Beyoncé – Déjà Vu!")
-    'beyonce deja vu'
+    >>> normalise("Beyoncé – Déjà Vu!"), normalise("Mø & Björk"), normalise("鼓動")
+    ('beyonce deja vu', 'mo and bjork', '鼓動')
     """
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9]+", " ", plain.casefold()).strip()
+    letters = unicodedata.normalize("NFKD", text.casefold().translate(_NO_DECOMPOSITION))
+    plain = "".join(c for c in letters if not unicodedata.combining(c))
+    return re.sub(r"[\W_]+", " ", plain).strip()
 
 
 @F.pandas_udf(T.StringType())  # type: ignore[call-overload]

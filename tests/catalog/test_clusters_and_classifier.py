@@ -1,11 +1,14 @@
 import argparse
+import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.cluster import KMeans
-from sklearn.metrics import adjusted_rand_score
+from sklearn.metrics import accuracy_score, adjusted_rand_score, precision_recall_fscore_support
 
-from lib.catalog import classifier, clusters
+from lib.catalog import card, classifier, cluster_worth, clusters, overfitting, pictures, stream
 
 
 def blobs(n=240, seed=0):
@@ -15,7 +18,9 @@ def blobs(n=240, seed=0):
 
 
 @pytest.mark.spark
-def test_clusters_agree_with_sklearns_best_of_ten(spark):
+@pytest.mark.parametrize("held", [1000, 60])  # all rows are tried by the driver, or a quarter
+def test_clusters_agree_with_sklearns_best_of_ten(spark, monkeypatch, held):
+    monkeypatch.setattr(clusters, "SAMPLE", held)
     x = blobs()
     frame = spark.createDataFrame([(i, row.tolist()) for i, row in enumerate(x)], ["i", "features"])
     found = clusters.fit(frame, k=3, seed=1)
@@ -25,14 +30,21 @@ def test_clusters_agree_with_sklearns_best_of_ten(spark):
     assert adjusted_rand_score([r["cluster"] for r in rows], theirs.labels_) >= 0.99
     naive = np.linalg.norm(x[:, None] - found.centers[None], axis=2)
     np.testing.assert_allclose([r["distance"] for r in rows], naive.min(axis=1), rtol=1e-9)
+    assert found.inertia == pytest.approx((naive.min(axis=1) ** 2).sum())
     assert found.stability == pytest.approx(1.0)
 
 
 @pytest.mark.spark
-def test_fewer_tracks_than_clusters_are_refused(spark):
-    frame = spark.createDataFrame([([0.0, 1.0],)], ["features"])
-    with pytest.raises(ValueError, match="more than k = 3 to cluster, got 1"):
+def test_fewer_different_tracks_than_clusters_are_refused(spark):
+    frame = spark.createDataFrame([([0.0, 1.0],)] * 9, ["features"])
+    with pytest.raises(ValueError, match=r"more than k = 3 to cluster, got 1"):
         clusters.fit(frame, k=3, seed=1)
+
+
+def test_three_heaps_are_found_to_be_three():
+    tried = {k: clusters.fit_sample(blobs(), k=k, seed=1, starts=5) for k in (2, 3, 4, 5)}
+    worth = {k: f.silhouette * f.stability for k, f in tried.items()}
+    assert max(worth, key=worth.__getitem__) == 3
 
 
 def test_one_cluster_is_refused():
@@ -47,24 +59,66 @@ def test_words_of_a_cluster_name_its_strongest_difference_first():
     assert words == "fast, loud, not for dancing"
 
 
+def naive_agreement(rows, group, other):
+    """Mean over groups of the share of pairs, of unlike ``other``, in one cluster."""
+    shares = []
+    for name in {r[group] for r in rows}:
+        pairs = itertools.combinations([r for r in rows if r[group] == name], 2)
+        same = [
+            a["cluster"] == b["cluster"] for a, b in pairs if other is None or a[other] != b[other]
+        ]
+        shares += [np.mean(same)] if same else []
+    return np.mean(shares)
+
+
+@pytest.mark.spark
+def test_worth_of_clusters_is_what_all_pairs_say_one_by_one(spark):
+    rng = np.random.default_rng(2)
+    rows = [
+        {
+            "track_id": f"{i:03d}", "name": f"Song {i % 11}!", "artist": f"Band {i // 11}", "key": i % 12,
+            "cluster": int(rng.integers(3)),
+        }
+        for i in range(60)
+    ]  # fmt: skip
+    frame = spark.createDataFrame(rows)
+    title = cluster_worth.same_title(frame)
+    assert title.value == pytest.approx(naive_agreement(rows, "name", "artist"))
+    assert title.low < title.value < title.high
+    sizes = np.bincount([r["cluster"] for r in rows]) / len(rows)
+    assert title.chance == pytest.approx((sizes**2).sum())
+    assert cluster_worth.same_artist(frame).value == pytest.approx(
+        naive_agreement(rows, "artist", None)
+    )
+    assert 1 / 3 < cluster_worth.told_by_key(frame) < 1
+    bands = frame.selectExpr("key", "int(key / 4) AS cluster")
+    assert cluster_worth.told_by_key(bands) == 1.0
+
+
 def fitted(n_epochs=5):
     x = blobs(600)
     y = np.arange(600) % 3
-    config = classifier.ClassifierConfig(epochs=n_epochs, batch_size=100)
-    passes = ([(x[i : i + 100], y[i : i + 100]) for i in range(0, 500, 100)] for _ in range(5))
-    return classifier.fit_stream(passes, (x[500:], y[500:]), np.arange(3), config)
+    config = classifier.ClassifierConfig(batch_size=100)
+    passes = (
+        [(x[i : i + 100], y[i : i + 100]) for i in range(0, 500, 100)] for _ in range(n_epochs)
+    )
+    return classifier.fit_stream(passes, (x[500:], y[500:]), 3, config)
 
 
 def test_classifier_learns_clusters_it_can_separate():
     _, fits = fitted()
-    assert fits[-1]["part"] == "test"
-    assert fits[-1]["accuracy"] > 0.97
+    last = fits.iloc[-1]
+    assert last["part"] == "test"
+    assert last["accuracy"] > 0.97
 
 
 def test_figures_come_after_every_fit_for_train_and_test():
     _, fits = fitted()
-    assert [f["fit"] for f in fits] == [i // 2 + 1 for i in range(50)]
-    assert {f["part"] for f in fits} == {"train", "test"}
+    assert list(fits["fit"]) == [i // 2 + 1 for i in range(50)]
+    assert list(fits["part"]) == ["train", "test"] * 25
+    rows = list(classifier.fit_rows("m", "iterative", fits))
+    assert rows[0][:4] == ("m", "iterative", 1, "train")
+    assert len(rows) == 50
 
 
 def test_saved_classifier_predicts_the_same(tmp_path):
@@ -72,16 +126,150 @@ def test_saved_classifier_predicts_the_same(tmp_path):
     path = tmp_path / "c.skops"
     classifier.save(model, path)
     x = blobs(50, seed=3)
-    np.testing.assert_array_equal(classifier.predictor(str(path))(x), model.predict(x))
+    np.testing.assert_array_equal(classifier.load(path).predict(x), model.predict(x))
 
 
 def test_no_batch_is_refused():
     with pytest.raises(ValueError, match="at least one batch, got none"):
         classifier.fit_stream(
-            iter([]), (np.zeros((1, 2)), np.zeros(1)), np.arange(3), classifier.ClassifierConfig()
+            iter([]), (np.zeros((1, 2)), np.zeros(1)), 3, classifier.ClassifierConfig()
         )
 
 
-def test_scores_of_a_perfect_prediction_are_one():
-    found = classifier.scores(np.array([0, 1, 2]), np.array([0, 1, 2]))
-    assert found == {"accuracy": 1, "precision": 1, "recall": 1, "f1": 1, "n": 3}
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60))
+def test_scores_are_those_of_scikit_learn(pairs):
+    truth, predicted = np.array(pairs).T
+    found = classifier.scores(classifier.confusion(predicted, truth, 4))
+    theirs = precision_recall_fscore_support(truth, predicted, average="weighted", zero_division=0)
+    assert found["accuracy"] == pytest.approx(accuracy_score(truth, predicted))
+    assert [found[n] for n in ("precision", "recall", "f1")] == pytest.approx(list(theirs[:3]))
+
+
+chunk_sizes = st.lists(st.integers(1, 40), min_size=1, max_size=8)
+
+
+def chunks_of(sizes):
+    ends = np.cumsum([0, *sizes])
+    rows = np.arange(ends[-1])
+    return [(rows[a:b, None] * 1.0, rows[a:b]) for a, b in itertools.pairwise(ends)]
+
+
+@given(chunk_sizes, st.integers(1, 30))
+def test_batches_hold_every_row_once_in_the_streams_order_but_within_a_batch(sizes, size):
+    found = list(stream.batches(chunks_of(sizes), size, np.random.default_rng(0)))
+    assert [len(y) for _, y in found[:-1]] == [size] * (len(found) - 1)
+    assert all((x[:, 0] == y).all() for x, y in found)
+    in_order = [i for _, y in found for i in sorted(y)]
+    assert in_order == list(range(sum(sizes)))
+
+
+@given(chunk_sizes, st.integers(1, 5))
+def test_parts_of_a_stream_are_consecutive_and_whole(sizes, parts):
+    n = sum(sizes)
+    ends = [n * i // parts for i in range(parts + 1)]
+    found = [
+        [i for _, y in stream.between(chunks_of(sizes), *pair) for i in y]
+        for pair in itertools.pairwise(ends)
+    ]
+    assert found == [list(range(a, b)) for a, b in itertools.pairwise(ends)]
+
+
+@pytest.mark.spark
+def test_presets_learn_what_they_say_and_judge_what_they_did_not(spark, monkeypatch):
+    monkeypatch.setattr(stream, "_PARTITION", 150)
+    x = blobs(600).tolist()
+    rows = [(f"{i:04d}", x[i], i % 3, (i % 10) / 10) for i in range(600)]
+    frame = spark.createDataFrame(rows, ["track_id", "features", "cluster", "bucket"])
+    frame = frame.withColumn("cluster", frame.cluster.cast("int")).repartition(7).persist()
+    learnt = []
+
+    def spy(passes, test, k, config):
+        learnt.append([np.concatenate([x for x, _ in p]) for p in passes])
+        return test
+
+    monkeypatch.setattr(classifier, "fit_stream", spy)
+    train = np.array([r[1] for r in rows if r[3] >= 0.25])
+    test = classifier.train(frame, 3, classifier.PRESETS["quarters-2"])
+    assert sorted(test[0].tolist()) == sorted(r[1] for r in rows if r[3] < 0.25)
+    assert len(learnt[-1]) == 30 + 3
+    quarter = len(train) // 4
+    for wanted, found in (
+        (train[:quarter], learnt[-1][0]),
+        (train[quarter : 2 * quarter], learnt[-1][-1]),
+    ):
+        assert sorted(found.tolist()) == sorted(wanted.tolist())
+    config = classifier.config_of("shuffled", epochs=1, seed=123)
+    classifier.train(frame, 3, config)
+    classifier.train(frame.repartition(2), 3, config)
+    np.testing.assert_array_equal(learnt[-1][0], learnt[-2][0])  # whatever the partitions
+    in_order = classifier.config_of("iterative", epochs=1, seed=123)
+    classifier.train(frame, 3, in_order)
+    assert sorted(learnt[-1][0].tolist()) == sorted(learnt[-2][0].tolist())
+    assert learnt[-1][0].tolist() != learnt[-2][0].tolist()
+
+
+def checked(n=3000):
+    rng = np.random.default_rng(5)
+    x = blobs(n)
+    centers = KMeans(3, n_init=3, random_state=0).fit(x).cluster_centers_
+    y = ((x[:, None] - centers) ** 2).sum(axis=2).argmin(axis=1).astype(np.int32)
+    data = overfitting.Sample(x, y, rng.random(n), np.repeat(rng.random(n // 10), 10))
+    found = overfitting.checks(data, centers, classifier.ClassifierConfig())
+    return {c.name: c for c in found}
+
+
+def test_overfitting_checks_tell_learning_from_learning_by_heart():
+    found = checked()
+    for name in ("own_split", "artist_disjoint"):
+        assert found[name].test > 0.97
+        assert abs(found[name].train - found[name].test) < 0.02
+    assert found["permuted_labels"].train < found["majority"].test + 0.08
+    assert found["nearest_center"].test == 1.0
+    assert [c.n_train for n, c in found.items() if n.startswith("learning_")] == [500, 1000, 2000]
+    assert found["own_split"].n_train + found["own_split"].n_test == 3000
+
+
+def test_overfitting_rows_and_card_say_what_was_found():
+    found = list(checked(600).values())
+    model, _ = fitted()
+    rows = overfitting.evaluation_rows("m", {"cluster_model_id": "raw-k3-s1"}, found)
+    assert {"own_split_train", "own_split_test", "permuted_labels_train"} <= {r[4] for r in rows}
+    settings = {"cluster_model_id": "raw-k3-s1", "encoding": "raw", "preset": "quarters-4"}
+    page = card.render(
+        model, card.Facts("classifier-1", settings, {"accuracy": 0.9}, overfitting.listed(found))
+    )
+    for word in (
+        "classifier-1",
+        "raw-k3-s1",
+        "quarters-4",
+        "0.9",
+        "permuted_labels",
+        "nearest cent",
+    ):
+        assert word in page
+
+
+def test_pictures_show_what_they_are_given(tmp_path):
+    import pandas as pd
+
+    tracks = pd.DataFrame(
+        {"features": blobs(90).tolist(), "key": np.arange(90) % 12, "cluster": np.arange(90) % 3}
+    )
+    drawn = pictures.cluster_map({"one": tracks, "two": tracks})
+    plane, bars = drawn.axes[:2]
+    assert sum(len(c.get_offsets()) for c in plane.collections) == 90
+    assert sum(bar.get_height() for bar in bars.patches) == 90
+    tried = [{"k": k, "silhouette": 0.5, "stability": 0.9} for k in (2, 3)]
+    assert [line.get_label() for line in pictures.k_choice(tried).axes[0].lines] == [
+        "silhouette",
+        "stability",
+    ]
+    shares = pictures.importance({"key": 0.2, "mode": 0.8}).axes[0].patches
+    assert [bar.get_width() for bar in shares] == [0.2, 0.8]
+    lines = pictures.fits(fitted()[1]).axes[0].lines
+    assert [len(line.get_xdata()) for line in lines] == [25, 25]
+    curve = pictures.overfitting(overfitting.listed(list(checked().values()))).axes[0].lines[0]
+    assert list(curve.get_xdata())[:3] == [500, 1000, 2000]
+    pictures.write(drawn, str(tmp_path / "map.png"))
+    assert (tmp_path / "map.png").read_bytes()[1:4] == b"PNG"
+    pictures.write(drawn, None)

@@ -66,6 +66,7 @@ def test_song_is_wholly_similar_to_itself_and_others_are_between_0_and_1(tracks,
 
 def test_name_is_found_without_its_case_accents_and_punctuation(tracks):
     assert similarity.find_track(tracks, "mr brightside", "the KILLERS") == "t0"
+    assert similarity.find_track(tracks, "MR.BRIGHTSIDÉ", "the-killers") == "t0"
 
 
 def test_ambiguous_name_lists_the_candidates(tracks):

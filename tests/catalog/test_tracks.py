@@ -8,21 +8,21 @@ import pytest
 
 from lib.catalog import tracks
 from lib.io.errors import InputError
+from lib.io.lake import settled
 
 HEADER = ["track_id", "name", "artist", *tracks.ATTRIBUTES]
 GOOD = ["T1", 'Say "Hi", Again', "Beyoncé", "0.5", "0.6", "7", "1", "0.3", "120.5"]
 
 
 def write(path, rows, header=HEADER, opener=open):
-    with opener(path, "wt", encoding="utf-8", newline="") as file:
+    with opener(path, "wt", encoding="utf-8", errors="surrogateescape", newline="") as file:
         csv.writer(file).writerows([header, *rows])
     return str(path)
 
 
 def split(spark, *paths):
-    good, bad = tracks.split_good_and_bad(
-        tracks.judged(tracks.read_csv(spark, list(paths))).persist()
-    )
+    rows = settled(tracks.judged(tracks.read_csv(spark, tracks.csv_files(paths))))
+    good, bad = tracks.split_good_and_bad(rows)
     return {r["track_id"]: r for r in good.collect()}, [r["reason"] for r in bad.collect()]
 
 
@@ -44,16 +44,21 @@ def test_each_defect_is_set_aside_under_its_own_reason(spark, tmp_path):
         changed(track_id="n", name=" "), changed(track_id=""), changed(track_id="v", valence="NaN"),
         changed(track_id="short")[:5], [*changed(track_id="long"), "more"],
         changed(track_id="twice"), changed(track_id="twice", name="Other"),
-        changed(track_id="undetected", tempo="0", key="-1"),
+        changed(track_id="undetected", tempo="0", key="-1"), changed(track_id="b", artist="\udce9"),
     ]  # fmt: skip
-    good, bad = split(spark, write(tmp_path / "a.csv", rows))
-    assert sorted(good) == ["twice", "undetected"]
+    more = [[*changed(track_id="y"), "soon", "-5"], [*changed(track_id="l"), "1999", "-500"],
+            [*changed(track_id="sparse"), "", "-5"]]  # fmt: skip
+    optional = write(tmp_path / "b.csv", more, [*HEADER, "year", "loudness"])
+    good, bad = split(spark, write(tmp_path / "a.csv", rows), optional)
+    assert sorted(good) == ["sparse", "twice", "undetected"]
     assert sorted(bad) == sorted(
         ["key_out_of_range", "danceability_out_of_range", "mode_out_of_range",
          "tempo_not_a_number", "name_missing", "track_id_missing", "valence_not_a_number",
-         "wrong_number_of_fields", "wrong_number_of_fields", "duplicate_id"]
+         "wrong_number_of_fields", "wrong_number_of_fields", "duplicate_id", "not_utf8",
+         "year_not_a_number", "loudness_out_of_range"]
     )  # fmt: skip
     assert good["twice"]["name"] == GOOD[1]
+    assert (good["sparse"]["year"], good["sparse"]["loudness"]) == (None, -5.0)
 
 
 @pytest.mark.spark
@@ -67,8 +72,15 @@ def test_ten_thousand_mutated_lines_are_all_accounted_for(spark, tmp_path):
             row[rng.randrange(len(row))] = rng.choice(junk)
         lines.append(row[: rng.choice([9, 9, 9, 9, 5])] + ["extra"] * (rng.random() < 0.05))
     path = write(tmp_path / "a.csv", lines)
+    header, *whole = (tmp_path / "a.csv").read_bytes().splitlines()
+    for i in range(0, len(whole), 3):  # every third line is broken below the level of fields too
+        line = bytearray(whole[i])
+        for _ in range(3):
+            line[rng.randrange(len(line))] = rng.choice(b'",\\\t\x00\xff\xc3 ;')
+        whole[i] = bytes(line)
+    (tmp_path / "a.csv").write_bytes(b"\n".join([header, *whole]))
     good, bad = split(spark, path)
-    assert len(good) + len(bad) == 10_000
+    assert len(good) + len(bad) == sum(bool(line.strip()) for line in whole)
     assert 1_000 < len(good) < 9_000
 
 
@@ -80,6 +92,7 @@ def test_other_column_order_extra_columns_and_gz_read_the_same(spark, tmp_path):
     )
     (one, _), (other, _) = split(spark, plain), split(spark, turned)
     assert one["T1"] == other["T1"]
+    assert tracks.ignored_columns(tracks.csv_files([plain, turned])) == ["extra"]
 
 
 def test_folder_without_csv_and_missing_path_are_refused(tmp_path):
@@ -87,6 +100,15 @@ def test_folder_without_csv_and_missing_path_are_refused(tmp_path):
         tracks.csv_files([str(tmp_path)])
     with pytest.raises(InputError, match="no file there"):
         tracks.csv_files([str(tmp_path / "none.csv")])
+    with pytest.raises(InputError, match="scheme that Arrow can open, got 'gopher:x'"):
+        tracks.csv_files(["gopher:x"])
+
+
+def test_folder_gives_its_csv_files_in_order_as_uris(tmp_path):
+    for name in ("b.csv", "a.csv.gz", "notes.txt"):
+        (tmp_path / name).touch()
+    wanted = [f"file:{tmp_path}/{name}" for name in ("a.csv.gz", "b.csv")]
+    assert tracks.csv_files([str(tmp_path)]) == tracks.csv_files([f"file:{tmp_path}"]) == wanted
 
 
 def test_missing_column_is_refused_by_name(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import runpy
 from pathlib import Path
 
@@ -100,6 +101,14 @@ def test_tables_answer_without_spark(made):
     jobs = runs.execute("SELECT DISTINCT job FROM runs").read_all().column("job").to_pylist()
     assert set(jobs) >= JOBS - {"make_demo_data"}
     assert len(DeltaTable(made[0] / "lake" / "cluster_models").to_pandas()) == 2
+
+
+def test_sql_examples_of_the_catalogue_answer(spark, made):
+    page = (ROOT / "docs" / "catalogue.md").read_text()
+    examples = re.findall(r"```sql\n(.+?);\n```", page, re.DOTALL)
+    assert len(examples) >= 5
+    for example in examples:
+        assert spark.sql(example.replace("/data/lake", str(made[0] / "lake"))).count(), example
 
 
 @pytest.mark.parametrize(
