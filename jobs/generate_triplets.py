@@ -1,9 +1,11 @@
 """generate_triplets: draw anchor, positive, negative for every recording of the training works.
 
-Reads   recordings, track_clusters (strategies cluster and mix)
+Reads   recordings, track_clusters (where a strategy takes clusters), embeddings, models (--mine)
 Writes  triplets (one set a strategy and seed; an older set of the same name is replaced)
 
     ./spark-submit.sh generate_triplets --lake /data/lake --strategy clique --per-anchor 4
+    ./spark-submit.sh generate_triplets --lake /data/lake --strategy mix --weights clique=3 title=1
+    ./spark-submit.sh generate_triplets --lake /data/lake --mine semi-hard   # writes clique-semi-hard
 """
 
 from __future__ import annotations
@@ -14,7 +16,10 @@ from pyspark.sql import functions as F
 
 from lib.io.job import Job, Summary, job_parser, positive
 from lib.io.lake import Lake
-from lib.triplets import strategies
+from lib.retrieval import registry
+from lib.triplets import mining, strategies
+from lib.triplets.candidates import candidates, of_model
+from schemas.embeddings import EMBEDDINGS
 from schemas.recordings import RECORDINGS
 from schemas.table import Table
 from schemas.track_clusters import TRACK_CLUSTERS
@@ -26,10 +31,23 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = job_parser(__doc__)
     parser.add_argument("--strategy", nargs="+", choices=strategies.STRATEGIES, default=["clique"])
     parser.add_argument(
+        "--weights", nargs="+", type=strategies.weight, metavar="KIND=X", default=strategies.MIX.items(),
+        help="shares of the kinds in mix (default: cluster, augmentation and clique alike)",
+    )  # fmt: skip
+    parser.add_argument(
         "--per-anchor", type=positive, default=4, metavar="N", help="default: %(default)s"
     )
     parser.add_argument("--cluster-model", metavar="ID", help="default: the first one")
-    return parser.parse_args(argv)
+    parser.add_argument(
+        "--mine", choices=mining.WAYS,
+        help="take negatives (hard: positives too) by distance in an earlier model's embeddings",
+    )  # fmt: skip
+    parser.add_argument(
+        "--model", default="latest", help="whose embeddings --mine takes: as of embed_recordings"
+    )
+    args = parser.parse_args(argv)
+    args.weights = dict(args.weights)
+    return args
 
 
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
@@ -37,23 +55,33 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     recordings = lake.read(RECORDINGS)
     clusters = None
     if TRACK_CLUSTERS in reads(args):
-        clusters = strategies.of_model(lake.read(TRACK_CLUSTERS), args.cluster_model)
-    found = strategies.candidates(recordings, clusters).persist()
-    rows = strategies.generate(found, args.strategy, per_anchor=args.per_anchor, seed=args.seed)
-    names = ", ".join(f"'{s}'" for s in args.strategy)
-    mine = f"t.strategy IN ({names}) AND t.seed = {args.seed}"
-    lake.upsert(rows, TRIPLETS, delete_absent=mine)
-    written = lake.spark.table(lake.identifier(TRIPLETS)).alias("t").where(mine)
-    counts = written.groupBy("strategy").agg(F.count("*").alias("n")).orderBy("strategy").collect()
-    drawn = [{"strategy": r["strategy"], "triplets": r["n"]} for r in counts]
-    anchors = found.groupBy("split").agg(F.count("*").alias("n")).orderBy("split").collect()
-    return {f"recordings for {r['split']}": r["n"] for r in anchors} | {"triplets": drawn}
+        clusters = of_model(lake.read(TRACK_CLUSTERS), args.cluster_model)
+    found = candidates(recordings, clusters).persist()
+    how = {"per_anchor": args.per_anchor, "seed": args.seed, "weights": args.weights}
+    names = list(dict.fromkeys(args.strategy))
+    if args.mine:
+        network = registry.resolve(lake, args.model)
+        vectors = mining.vectors_of(lake.read(EMBEDDINGS), network.model_id)
+        rows = mining.generate(found, vectors, names, args.mine, **how)
+        names = [f"{name}-{args.mine}" for name in names]
+    else:
+        rows = strategies.generate(found, names, **how)
+    mine = f"strategy IN ({', '.join(map(repr, names))}) AND seed = {args.seed}"
+    lake.replace(rows, TRIPLETS, mine)
+    written = lake.spark.table(lake.identifier(TRIPLETS)).where(mine)
+    counts = written.groupBy("strategy", "kind").agg(
+        F.count("*").alias("triplets"), F.countDistinct("anchor").alias("anchors")
+    )
+    drawn = [r.asDict() for r in counts.orderBy("strategy", "kind").collect()]
+    by_split = found.groupBy("split").agg(F.count("*").alias("n")).orderBy("split").collect()
+    return {f"recordings for {r['split']}": r["n"] for r in by_split} | {"triplets": drawn}
 
 
 def reads(args: argparse.Namespace) -> tuple[Table, ...]:
-    """Return the tables read: clusters only where a strategy asks for them."""
-    by_cluster = {"cluster", "mix"} & set(args.strategy)
-    return (RECORDINGS, TRACK_CLUSTERS) if by_cluster else (RECORDINGS,)
+    """Return the tables read: clusters and embeddings only where they are asked for."""
+    by_cluster = "cluster" in strategies.kinds_of(args.strategy, args.weights)
+    mined = (EMBEDDINGS, *registry.tables_of(args.model)) if args.mine else ()
+    return (RECORDINGS, *((TRACK_CLUSTERS,) if by_cluster else ()), *mined)
 
 
 JOB = Job("generate_triplets", parse_args, run, reads, (TRIPLETS,))

@@ -1,7 +1,7 @@
 """train_siamese: train a siamese network on triplets across workers by Horovod.
 
 Reads   triplets, spectrograms (both pinned to one version)
-Writes  models, training_epochs; checkpoints in --work-folder
+Writes  models, training_epochs; checkpoints in --work-folder; TensorBoard and MLflow in --logs
 
     ./spark-submit.sh train_siamese --lake /data/lake --preset covernet --strategy clique --workers 2
 """
@@ -57,8 +57,28 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "--work-folder", metavar="FOLDER", help="checkpoints (shared by all workers)"
     )
     parser.add_argument(
-        "--stall-timeout", type=float, default=600.0, metavar="S", help="default: 600"
-    )
+        "--checkpoint-steps", type=int, default=200, metavar="N",
+        help="between checkpoints in an epoch; 0 = at its end alone (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--stall-timeout", type=float, default=100.0, metavar="S",
+        help="seconds of silence until the run is ended (default: %(default)g)",
+    )  # fmt: skip
+    parser.add_argument("--schedule", choices=config.SCHEDULES, help="of the learning rate")
+    parser.add_argument(
+        "--patience", type=positive, metavar="N",
+        help="end when validation accuracy has not risen for N epochs (default: never)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--mixed-precision", action=argparse.BooleanOptionalAction, default=True,
+        help="bfloat16 on a GPU that has it (default: yes)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--across-ranks", action="store_true",
+        help="batch statistics and losses over all ranks: their number changes nothing",
+    )  # fmt: skip
+    parser.add_argument("--logs", metavar="FOLDER", help="default: logs in the work folder")
+    parser.add_argument("--mlflow", metavar="URI", help="MLflow server (default: files in --logs)")
     return parser.parse_args(argv)
 
 
@@ -67,18 +87,25 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     settings = config.preset(
         args.preset, epochs=args.epochs, batch_size=args.batch_size, loss=args.loss, seed=args.seed,
         learning_rate=args.learning_rate, crop_s=args.crop, weights=args.weights,
-        class_weight=args.class_weight, pairs_per_work=args.pairs_per_work,
+        class_weight=args.class_weight, pairs_per_work=args.pairs_per_work, schedule=args.schedule,
+        patience=args.patience, mixed_precision=args.mixed_precision, across_ranks=args.across_ranks,
     )  # fmt: skip
     request = Request(
-        args.seed, args.backend, args.workers, args.resume, args.stall_timeout, args.work_folder
-    )
+        args.seed, args.backend, args.workers, args.resume, args.stall_timeout, args.work_folder,
+        checkpoint_steps=args.checkpoint_steps, logs=args.logs, mlflow=args.mlflow,
+    )  # fmt: skip
     (trained,) = train_models(lake, [(settings, args.strategy)], request, say)
     names = (
         "epoch", "loss", "validation_loss", "validation_nn_accuracy", "embedding_std", "n_ranks",
         "seconds",
     )  # fmt: skip
     last = trained.epochs[-1]
-    return {"model": trained.model_id, "last epoch": [{name: last[name] for name in names}]}
+    seen = f"tensorboard --logdir {request.log_folder}"
+    return {
+        "model": trained.model_id,
+        "to look at": seen,
+        "last epoch": [{name: last[name] for name in names}],
+    }
 
 
 JOB = Job("train_siamese", parse_args, run, (TRIPLETS, SPECTROGRAMS), (MODELS, TRAINING_EPOCHS))

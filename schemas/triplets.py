@@ -10,7 +10,11 @@ TRIPLETS = Table(
     name="triplets",
     comment="One triplet",
     columns=(
-        Column("strategy", T.StringType(), "cluster, augmentation, clique or mix"),
+        Column(
+            "strategy",
+            T.StringType(),
+            "cluster, augmentation, clique, title or mix; -hard or -semi-hard where mined",
+        ),
         Column("seed", T.LongType(), "Seed it was drawn with"),
         Column("split", T.StringType(), "train or validation"),
         Column("anchor", T.StringType(), "Recording (recordings)"),
@@ -28,7 +32,9 @@ TRIPLETS = Table(
             "Spec of the positive's augmentation (JSON)",
             nullable=True,
         ),
-        Column("anchor_label", T.StringType(), "What anchor and positive share: work or cluster"),
+        Column(
+            "anchor_label", T.StringType(), "What anchor and positive share: work, title or cluster"
+        ),
         Column("negative_label", T.StringType(), "The same for the negative"),
         Column(
             "distance_positive",
@@ -55,6 +61,6 @@ TRIPLETS = Table(
         "positive_differs": "anchor <> positive OR augmentation IS NOT NULL",
         "labels_differ": "anchor_label <> negative_label",
         "split_is_known": "split IN ('train', 'validation')",
-        "kind_is_known": "kind IN ('cluster', 'augmentation', 'clique')",
+        "kind_is_known": "kind IN ('cluster', 'augmentation', 'clique', 'title')",
     },
 )

@@ -219,8 +219,22 @@ def record_run(lake: Lake, job: str, args: argparse.Namespace, seconds: float) -
     lake.inputs, lake.outputs, lake.n_rows = inputs, outputs, n_rows
 
 
-def say(what: str, epoch: dict) -> None:
-    """Print the figures of one epoch of a training on one line."""
+def say(what: str, told: dict) -> None:
+    """Print what a training tells on one line: an epoch's figures, progress, or a warning."""
+    if told["kind"] == "epoch":
+        _say_epoch(what, told)
+    elif told["kind"] == "progress":
+        minutes, seconds = divmod(round(told["eta_s"]), 60)
+        console.print(
+            f"  [dim]{what}  epoch {told['epoch']}/{told['n_epochs']}  step {told['step']}/{told['n_steps']}  "
+            f"loss {told['loss']:.4f}  {told['triplets_per_s']:,.0f} triplets/s  "
+            f"{told['waiting']:.0%} waiting for data  {minutes} min {seconds:02d} s to go[/]"
+        )
+    else:
+        console.print(f"  [yellow]{what}: {told['text']}[/]")
+
+
+def _say_epoch(what: str, epoch: dict) -> None:
     accuracy = epoch["validation_nn_accuracy"]
     console.print(
         f"  {what}  epoch {epoch['epoch']:>3}  loss {epoch['loss']:.4f}  validation nearest neighbour "

@@ -1,34 +1,36 @@
 """Starting the ranks: horovodrun on one machine, horovod.spark or TorchDistributor on a cluster.
 
-A rank that dies ends the run by its launcher; one that stalls, by silence: no epoch for
-``stall_s`` and the run is ended with one line. Never a hang.
+While the launcher runs, a thread listens to what the ranks say (`lib.training.messages`). A
+rank that dies ends the run by its launcher; one that stalls, by silence: nobody said anything for
+``stall_s``, and the run is ended with one line. Never a hang.
 """
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
-import re
-import selectors
-import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 from pyspark.sql import SparkSession
 
 from lib.io.errors import TrainingFailed
+from lib.training.messages import Ear
 from lib.training.worker import Plan, run_plan
 
-OnEpoch = Callable[[int, dict], None]  # number of the training in the plan, its epoch's figures
+OnMessage = Callable[[int, dict], None]  # number of the training in the plan, what a rank said
+START_S = 600.0  # until the first sign of life: a cluster may have to find machines
 
 
 def launch(
-    spark: SparkSession, plan: Plan, *, workers: int, on_epoch: OnEpoch, stall_s: float
+    spark: SparkSession, plan: Plan, *, workers: int, on_message: OnMessage, stall_s: float
 ) -> None:
-    """Run the plan on ``workers`` ranks; ``on_epoch`` sees every epoch's figures.
+    """Run the plan on ``workers`` ranks; ``on_message`` gets all that they say.
 
     Raises
     ------
@@ -37,22 +39,88 @@ def launch(
     """
     for training in plan.trainings:
         Path(training.folder).mkdir(parents=True, exist_ok=True)
-    if plan.backend == "horovod":
-        path = Path(plan.trainings[0].folder) / "plan.json"
-        path.write_text(plan.to_json())
-        _watch(_horovodrun(path, workers), on_epoch, stall_s)
-    elif plan.backend == "horovod-spark":
-        _on_spark(lambda: _horovod_spark(plan, workers))
-    else:
-        _on_spark(lambda: _torch_distributor(spark, plan, workers))
+    runs: dict[str, Callable[[], None]] = {
+        "horovod": lambda: _horovodrun(plan, workers),
+        "horovod-spark": lambda: _horovod_spark(plan, workers),
+        "torch-distributor": lambda: _torch_distributor(spark, plan, workers),
+    }
+    ear = Ear(Path(plan.trainings[0].folder), plan.run_id)
+    follower = Follower(ear, on_message, stall_s, spark)
+    error: Exception | None = None
+    try:
+        runs[plan.backend]()  # in this thread: Horovod's launchers listen to signals
+    except Exception as failure:  # told below
+        error = failure
+    finally:
+        follower.stop()
+    if follower.failure:
+        raise follower.failure from error
+    if error:
+        first = " ".join(str(error).split())[:600]
+        raise TrainingFailed(
+            f"all ranks must end well, got {type(error).__name__}: {first}; --resume goes on"
+        ) from error
 
 
-def _horovodrun(plan: Path, workers: int) -> list[str]:
-    runner = Path(sys.executable).with_name("horovodrun")
-    return [
-        sys.executable, str(runner), "--gloo", "-np", str(workers), "-H", f"localhost:{workers}",
-        "--network-interfaces", "lo", sys.executable, "-m", "lib.training.worker", str(plan),
-    ]  # fmt: skip
+class Follower:
+    """A thread that passes on what the ranks say, and ends them when they fail or fall silent."""
+
+    def __init__(
+        self, ear: Ear, on_message: OnMessage, stall_s: float, spark: SparkSession | None
+    ) -> None:
+        self.ear, self.on_message, self.stall_s, self.spark = ear, on_message, stall_s, spark
+        self.failure: Exception | None = None
+        self.complaint = ""
+        self.before = set(psutil.Process().children())
+        self.done = threading.Event()
+        self.thread = threading.Thread(target=self._follow, daemon=True)
+        self.thread.start()
+
+    def stop(self) -> None:
+        """Hear the rest, and leave no process behind."""
+        self.done.set()
+        self.thread.join()
+        self._end()
+
+    def _follow(self) -> None:
+        heard, limit_s = time.monotonic(), max(self.stall_s, START_S)
+        try:
+            while True:
+                last = self.done.wait(0.2)  # asked first: then all was said that will be
+                if self._listen():
+                    heard, limit_s = time.monotonic(), self.stall_s
+                silent = time.monotonic() - heard
+                if self.complaint and (last or silent > 5):
+                    raise TrainingFailed(self.complaint)
+                if last:
+                    return
+                if silent > limit_s:
+                    raise TrainingFailed(
+                        f"ranks must give a sign of life within {limit_s:g} s, got silence: a rank "
+                        "stalled; look at the machines' memory, or raise --stall-timeout; --resume goes on"
+                    )
+        except Exception as error:
+            self.failure = error
+            if self.spark is not None:
+                self.spark.sparkContext.cancelAllJobs()
+            self._end()
+
+    def _listen(self) -> bool:
+        messages = self.ear.listen()
+        for message in messages:
+            if message["kind"] == "error":
+                self.complaint = self.complaint or message["text"]
+            elif message["kind"] != "alive":
+                self.on_message(message["training"], message)
+        return bool(messages)
+
+    def _end(self) -> None:
+        """Kill what the launcher started; some of it is in sessions of its own, so one by one."""
+        for child in set(psutil.Process().children()) - self.before:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                for each in (*child.children(recursive=True), child):
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        each.kill()
 
 
 def _environment() -> dict[str, str]:
@@ -67,57 +135,20 @@ def _environment() -> dict[str, str]:
     }  # fmt: skip
 
 
-def _watch(command: list[str], on_epoch: OnEpoch, stall_s: float) -> None:
-    """Run the launcher, pass epochs on, end everything when it is silent too long."""
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=_environment(),
-        start_new_session=True,
-    )  # fmt: skip
-    said: list[str] = []
-    complaint, heard = None, time.monotonic()
-    waiting = selectors.DefaultSelector()
-    waiting.register(process.stdout, selectors.EVENT_READ)  # type: ignore[arg-type]
-    try:
-        while True:
-            if not waiting.select(timeout=1.0):
-                if time.monotonic() - heard > stall_s:
-                    raise TrainingFailed(
-                        f"ranks must finish an epoch within {stall_s:g} s, got silence; a rank "
-                        "stalled: look at the machine's memory, or raise --stall-timeout"
-                    )
-                continue
-            line = process.stdout.readline()  # type: ignore[union-attr]
-            if not line:
-                break
-            said.append(line.rstrip())
-            found = re.search(r"\{\"covers_(epoch|error)\".*\}", line)
-            if found and found[1] == "epoch":
-                heard = time.monotonic()
-                message = json.loads(found[0])
-                on_epoch(message["training"], message["covers_epoch"])
-            elif found:
-                complaint = complaint or json.loads(found[0])["covers_error"]
-        code = process.wait(timeout=60)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-    if complaint:
-        raise TrainingFailed(complaint)
-    if code:
-        raise TrainingFailed(
-            f"all ranks must end well, got exit code {code}; last words: {' | '.join(said[-6:])}"
-        )
-
-
-def _on_spark(run: Callable[[], object]) -> None:
-    try:
-        run()
-    except Exception as error:
-        first = " ".join(str(error).split())[:400]
-        raise TrainingFailed(
-            f"all ranks must end well, got {type(error).__name__}: {first}"
-        ) from error
+def _horovodrun(plan: Plan, workers: int) -> None:
+    path = Path(plan.trainings[0].folder) / "plan.json"
+    path.write_text(plan.to_json())
+    runner = Path(sys.executable).with_name("horovodrun")
+    command = [
+        sys.executable, str(runner), "--gloo", "-np", str(workers), "-H", f"localhost:{workers}",
+        "--network-interfaces", "lo", sys.executable, "-m", "lib.training.worker", str(path),
+    ]  # fmt: skip
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=_environment()
+    )
+    if done.returncode:
+        last = " | ".join(done.stdout.splitlines()[-6:])
+        raise ChildProcessError(f"exit code {done.returncode}; last words: {last}")
 
 
 def _horovod_spark(plan: Plan, workers: int) -> None:

@@ -1,7 +1,8 @@
 """Checkpoints: whole or not at all, with a checksum; the newest valid one is loaded.
 
-*Conventions.* ``epoch-0003.safetensors`` holds the weights, and as metadata the SHA-256 of its
-companion ``epoch-0003.pt`` (optimizer) and the figures so far; written beside, then renamed.
+*Conventions.* ``epoch-0003.safetensors`` holds the weights after epoch 3, and as metadata the SHA-256
+of its companion ``epoch-0003.pt`` (optimizer, what each rank alone knows) and the figures so far;
+``epoch-0004-step-000200`` the same after 200 steps of epoch 4. Written beside, then renamed.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +27,21 @@ class Checkpoint:
     weights: dict[str, torch.Tensor]
     optimizer: dict[str, Any]
     epochs: list[dict]
+    step: int = 0  # steps taken of this epoch; 0: all of them
+    ranks: list[dict] = field(default_factory=list)  # of each: running sums and statistics
 
 
 def save(folder: Path, checkpoint: Checkpoint, *, keep: int = 2) -> Path:
     """Write a checkpoint; the ``keep`` newest stay."""
     folder.mkdir(parents=True, exist_ok=True)
-    stem = folder / f"epoch-{checkpoint.epoch:04d}"
+    name = f"epoch-{checkpoint.epoch:04d}"  # names are in order: - comes before .
+    stem = folder / (f"{name}-step-{checkpoint.step:06d}" if checkpoint.step else name)
     optimizer = stem.with_suffix(".pt")
-    _atomically(optimizer, lambda part: torch.save(checkpoint.optimizer, part))
+    state = {"optimizer": checkpoint.optimizer, "ranks": checkpoint.ranks}
+    _atomically(optimizer, lambda part: torch.save(state, part))
     metadata = {
         "epoch": str(checkpoint.epoch),
+        "step": str(checkpoint.step),
         "optimizer_sha256": hashlib.sha256(optimizer.read_bytes()).hexdigest(),
         "weights_sha256": hash_of(checkpoint.weights),
         "epochs": json.dumps(checkpoint.epochs),
@@ -70,7 +76,10 @@ def _load(path: Path) -> Checkpoint | None:
         state = torch.load(optimizer, weights_only=True)
     except (SafetensorError, OSError, KeyError, RuntimeError, EOFError):
         return None
-    return Checkpoint(int(metadata["epoch"]), weights, state, json.loads(metadata["epochs"]))
+    return Checkpoint(
+        int(metadata["epoch"]), weights, state["optimizer"], json.loads(metadata["epochs"]),
+        int(metadata["step"]), state["ranks"],
+    )  # fmt: skip
 
 
 def hash_of(weights: dict[str, torch.Tensor]) -> str:

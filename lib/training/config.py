@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 
 LOSSES = ("triplet", "batch_hard", "supcon", "ntxent")
+SCHEDULES = ("constant", "cosine")
 BACKENDS = ("horovod", "horovod-spark", "torch-distributor")
 
 
@@ -38,6 +39,8 @@ class TrainConfig:
     vary: bool = False
     seed: int = 123
     weights: str | None = None
+    mixed_precision: bool = True  # where the device has it: networks in bfloat16, losses in float32
+    across_ranks: bool = False  # statistics and losses over the global batch, not a rank's part
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained."""
@@ -50,6 +53,10 @@ class TrainConfig:
             raise ValueError(
                 f"pairs_per_work must be 1 or more, and 1 for the loss triplet, got {self.pairs_per_work}"
             )
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"schedule must be one of {SCHEDULES}, got {self.schedule!r}")
+        if self.patience < 0:
+            raise ValueError(f"patience must be 0 or more epochs, got {self.patience}")
         if self.class_weight < 0:
             raise ValueError(f"class_weight must be 0 or more, got {self.class_weight}")
 

@@ -14,8 +14,11 @@ disjoint, complete, equal steps, and the same global batches whatever the number
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -25,6 +28,9 @@ from lib.audio.spectrograms import chosen
 from lib.io.errors import InputError
 from lib.io.lake import Snapshot
 from lib.training.config import TrainConfig
+
+Made = TypeVar("Made")
+READERS = ("petastorm", "arrow")
 
 
 def read_rows(
@@ -94,9 +100,16 @@ class TensorStore:
 
 
 def tensor_store(
-    snapshot: Snapshot, representation: str, folder: str, *, reader: str = "petastorm"
+    snapshot: Snapshot,
+    representation: str,
+    folder: str,
+    *,
+    reader: str = "petastorm",
+    on_batch: Callable[[], object] = lambda: None,
 ) -> TensorStore:
     """Read the first segment of every recording in this representation.
+
+    ``on_batch`` is called for every batch of rows that was read.
 
     Raises
     ------
@@ -105,6 +118,7 @@ def tensor_store(
     """
     kinds: set[str] = set()
     for batch in read_rows(snapshot, ["representation", "parameters_id"], reader=reader):
+        on_batch()
         kinds |= set(batch["parameters_id"][batch["representation"] == representation].tolist())
     kind = chosen(kinds, representation)
     columns = [
@@ -124,6 +138,7 @@ def tensor_store(
     n_bytes, rate = 0, 0.0
     with tempfile.NamedTemporaryFile(dir=folder, suffix=".u8", delete=False) as file:
         for batch in read_rows(snapshot, columns, reader=reader):
+            on_batch()
             for i in np.flatnonzero((batch["parameters_id"] == kind) & (batch["segment"] == 0)):
                 shape = tuple(int(n) for n in batch["shape"][i])
                 data = tensors.stored_bytes(batch["tensor"][i], shape)
@@ -153,7 +168,13 @@ class Triplets:
 
 
 def read_triplets(
-    snapshot: Snapshot, store: TensorStore, *, strategy: str, seed: int, reader: str = "petastorm"
+    snapshot: Snapshot,
+    store: TensorStore,
+    *,
+    strategy: str,
+    seed: int,
+    reader: str = "petastorm",
+    on_batch: Callable[[], object] = lambda: None,
 ) -> dict[str, Triplets]:
     """Return the triplets of a strategy and seed by split; those without a tensor are left out.
 
@@ -176,6 +197,7 @@ def read_triplets(
     ]
     parts: dict[str, list] = {"train": [], "validation": []}
     for batch in read_rows(snapshot, columns, reader=reader):
+        on_batch()
         for i in np.flatnonzero((batch["strategy"] == strategy) & (batch["seed"] == seed)):
             ids = [str(batch[c][i]) for c in ("anchor", "positive", "negative")]
             if all(x in store.rows for x in ids):
@@ -293,6 +315,20 @@ def load_batch(
     anchor, negative = triplets.labels[indices].T
     labels = np.stack([anchor, anchor, negative][:n_roles])
     return torch.from_numpy(made), torch.from_numpy(labels)
+
+
+def ahead(
+    make: Callable[[np.ndarray], Made], batches: Sequence[np.ndarray], *, depth: int = 2
+) -> Iterator[Made]:
+    """Yield ``make(batch)`` in order, made by a thread while the one before is in use."""
+    waiting: deque[Future[Made]] = deque()
+    with ThreadPoolExecutor(1) as pool:
+        for batch in batches:
+            waiting.append(pool.submit(make, batch))
+            if len(waiting) > depth:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def crop(tensor: np.ndarray, n_frames: int, rng: np.random.Generator) -> np.ndarray:

@@ -1,14 +1,14 @@
 """The training loop, read top to bottom; one process of possibly many runs it.
 
 *Conventions.* A step takes the same global batch whatever the number of ranks; loss and accuracy
-are means over all ranks. Each epoch ends with a checkpoint, and rank 0 tells its figures.
+are means over all ranks. Each epoch ends with a checkpoint, and rank 0 tells its figures. A training
+that is resumed takes the very steps that the unbroken one would have taken.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,12 +19,15 @@ from torch import nn
 
 from lib.io.errors import TrainingFailed
 from lib.training import checkpoints, losses, networks
+from lib.training.across import over_all
 from lib.training.config import TrainConfig
 from lib.training.distances import paired_distance
-from lib.training.loader import TensorStore, Triplets, batch_indices, load_batch
+from lib.training.loader import TensorStore, Triplets, ahead, batch_indices, load_batch
+from lib.training.messages import Speaker
 from lib.training.ranks import Ranks
 
 COLLAPSED = 1e-4  # mean standard deviation of an embedding's coordinates; healthy is 0.02 to 0.1
+NARROW = 0.1  # the same times the root of their number: 1 where embeddings fill the sphere
 
 
 @dataclass(frozen=True)
@@ -36,16 +39,19 @@ class Data:
     validation: Triplets
 
 
+@dataclass(frozen=True)
+class Keeping:
+    """Where checkpoints are kept, whether to go on from them, steps between those in an epoch."""
+
+    folder: Path
+    resume: bool = False
+    steps: int = 0
+
+
 def train(
-    config: TrainConfig,
-    data: Data,
-    ranks: Ranks,
-    folder: Path,
-    *,
-    resume: bool,
-    on_epoch: Callable[[dict], None],
+    config: TrainConfig, data: Data, ranks: Ranks, keeping: Keeping, speaker: Speaker
 ) -> dict[str, torch.Tensor]:
-    """Train and return the weights.
+    """Train and return the weights; ``speaker`` says progress, epochs and warnings.
 
     Raises
     ------
@@ -56,71 +62,111 @@ def train(
     device = torch.device(
         f"cuda:{ranks.rank % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
     )
+    mixed = config.mixed_precision and device.type == "cuda"
+    mixed = mixed and torch.cuda.is_bf16_supported(including_emulation=False)
     network = networks.build(config.network, weights=config.weights).to(device)
     n_rolls = networks.n_rolls_of(network)
     n_labels = 1 + int(data.train.labels.max())  # they are numbered from the training ones on
     loss_of = losses.build(config, n_rolls, n_labels, math.prod(networks.shape_of(network))).to(
         device
     )
+    if config.across_ranks:
+        loss_of = over_all(network, loss_of, ranks)
     both = nn.ModuleDict({"network": network, "loss": loss_of})  # some losses have weights too
     trained = [p for p in both.parameters() if p.requires_grad]
     # The write-up's Adam keeps weight decay inside the gradient; AdamW takes it apart.
     kind = torch.optim.AdamW if config.network == "covernet" else torch.optim.Adam
     optimizer = kind(trained, config.learning_rate, weight_decay=config.weight_decay)
     history: list[dict] = []
-    checkpoint = checkpoints.load_newest(folder) if resume else None
+    mine = {"total": 0.0, "spread": 0.0, "seconds": 0.0}  # of the epoch so far, on this rank
+    first_step = 0
+    checkpoint = checkpoints.load_newest(keeping.folder) if keeping.resume else None
     if checkpoint:
         both.load_state_dict(checkpoint.weights)
         optimizer.load_state_dict(checkpoint.optimizer)
-        history = checkpoint.epochs
+        history, first_step = checkpoint.epochs, checkpoint.step
     optimizer = ranks.wrap(both, optimizer)
+    if checkpoint and len(checkpoint.ranks) == ranks.size:  # else rank 0's are everybody's
+        own = checkpoint.ranks[ranks.rank]
+        both.load_state_dict(own["buffers"], strict=False)
+        mine = own["sums"]
     batches_of = partial(
         batch_indices, data.train.labels[:, 0], batch_size=config.batch_size, rank=ranks.rank,
         n_ranks=ranks.size, seed=config.seed, pairs_per_work=config.pairs_per_work,
     )  # fmt: skip
     n_steps = len(batches_of(epoch=0))
 
+    def keep(epoch: int, step: int) -> None:
+        buffers = {k: v for k, v in both.state_dict().items() if k in dict(both.named_buffers())}
+        own = {"sums": mine, "buffers": {k: v.cpu() for k, v in buffers.items()}}
+        known = ranks.gather(own, f"keep{epoch}-{step}")
+        if ranks.rank == 0:
+            state = (both.state_dict(), optimizer.state_dict())
+            checkpoints.save(
+                keeping.folder, checkpoints.Checkpoint(epoch, *state, history, step, known)
+            )
+
+    started = time.monotonic()  # of this run; steps before it are not its own
+    n_before = len(history) * n_steps + first_step
     for epoch in range(len(history) + 1, config.epochs + 1):
-        started, total, spread = time.monotonic(), 0.0, 0.0
+        if config.patience and _stale(history, config.patience):
+            break
+        began = time.monotonic() - mine["seconds"]
         both.train()
         batches = batches_of(epoch=epoch)
-        for step, indices in enumerate(batches):
+        load = partial(
+            load_batch, data.store, data.train, config=config, epoch=epoch, vary=config.vary,
+            negatives=config.pairs_per_work == 1,
+        )  # fmt: skip
+        waited, asked = 0.0, time.monotonic()
+        for step, (x, labels) in enumerate(ahead(load, batches[first_step:]), first_step):
+            waited += time.monotonic() - asked
             rate = learning_rate(config, (epoch - 1) * n_steps + step, config.epochs * n_steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            x, labels = load_batch(
-                data.store, data.train, indices, config, epoch=epoch, vary=config.vary,
-                negatives=config.pairs_per_work == 1,
-            )  # fmt: skip
             x, labels = x.to(device), labels.to(device)
-            embedded = network(x.flatten(0, 1))
+            with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
+                embedded = network(x.flatten(0, 1))
+            embedded = embedded.float()
             loss = loss_of(embedded.reshape(*labels.shape, -1), labels)
             optimizer.zero_grad()
             loss.backward()
             ranks.finish_gradients(both, optimizer)
             torch.nn.utils.clip_grad_norm_(trained, config.max_grad_norm)
             ranks.step(optimizer)
-            total += float(loss.detach())
-            spread += float(embedded.detach().std(dim=0).mean())
-        figures = torch.tensor([total / n_steps, spread / n_steps], dtype=torch.float64)
+            mine["total"] += float(loss.detach())
+            mine["spread"] += float(embedded.detach().std(dim=0).mean())
+            mine["seconds"] = time.monotonic() - began
+            if keeping.steps and (step + 1) % keeping.steps == 0 and step + 1 < n_steps:
+                keep(epoch, step + 1)
+            asked, n_done = time.monotonic(), (epoch - 1) * n_steps + step + 1
+            speed = (n_done - n_before) / (asked - started)
+            speaker.now_and_then(
+                "progress", epoch=epoch, n_epochs=config.epochs, step=step + 1, n_steps=n_steps,
+                loss=mine["total"] / (step + 1), waiting=waited / (asked - began),
+                triplets_per_s=speed * len(batches[0]) * ranks.size,
+                eta_s=(config.epochs * n_steps - n_done) / speed,
+            )  # fmt: skip
+        figures = torch.tensor(
+            [mine["total"] / n_steps, mine["spread"] / n_steps], dtype=torch.float64
+        )
         mean_loss, std = (float(v) for v in ranks.average(figures, f"figures{epoch}"))
-        validation = evaluate(network, config, data, ranks, device, n_rolls)
-        state = both.state_dict()
+        validation = evaluate(network, config, data, ranks, speaker)
         hashes = ranks.gather(checkpoints.hash_of(dict(both.named_parameters())), f"hash{epoch}")
         row = {
             "epoch": epoch, "loss": mean_loss, **validation, "embedding_std": std, "learning_rate": rate,
             "n_triplets": n_steps * len(batches[0]) * ranks.size, "n_ranks": ranks.size,
-            "seconds": time.monotonic() - started, "parameters_hash": hashes[0],
+            "seconds": time.monotonic() - began, "parameters_hash": hashes[0],
         }  # fmt: skip
         history.append(row)
         _check(row, hashes)
+        first_step, mine = 0, dict.fromkeys(mine, 0.0)
+        keep(epoch, 0)
         if ranks.rank == 0:
-            checkpoints.save(
-                folder, checkpoints.Checkpoint(epoch, state, optimizer.state_dict(), history)
-            )
-            on_epoch(row)
-        if config.patience and _stale(history, config.patience):
-            break
+            speaker.say("epoch", **row)
+            width = std * math.sqrt(embedded.shape[1])
+            if width < NARROW:
+                speaker.say("warning", text=_narrow(epoch, width))
     return network.state_dict()
 
 
@@ -137,21 +183,18 @@ def learning_rate(config: TrainConfig, step: int, n_steps: int) -> float:
 
 @torch.no_grad()
 def evaluate(
-    network: nn.Module,
-    config: TrainConfig,
-    data: Data,
-    ranks: Ranks,
-    device: torch.device,
-    n_rolls: int,
+    network: nn.Module, config: TrainConfig, data: Data, ranks: Ranks, speaker: Speaker
 ) -> dict[str, float | None]:
     """Return the metric loss and nearest-neighbour accuracy on validation triplets, over all ranks."""
     if len(data.validation) < ranks.size:
         return {"validation_loss": None, "validation_nn_accuracy": None}
     network.eval()
+    device, n_rolls = next(network.parameters()).device, networks.n_rolls_of(network)
     loss_of = losses.MetricLoss(config, n_rolls)
     mine = np.arange(len(data.validation))[ranks.rank :: ranks.size][:512]
     sums = torch.zeros(3, dtype=torch.float64)
     for first in range(0, len(mine), config.batch_size):
+        speaker.now_and_then()
         indices = mine[first : first + config.batch_size]
         x, labels = load_batch(data.store, data.validation, indices, config, epoch=0, vary=False)
         x, labels = x.to(device), labels.to(device)
@@ -180,7 +223,17 @@ def _check(row: dict, hashes: list[str]) -> None:
         )
 
 
+def _narrow(epoch: int, width: float) -> str:
+    return (
+        f"embeddings must fill their sphere, got {width:.1%} of its width in epoch {epoch}: they are "
+        "about to collapse; lower --learning-rate, take --loss supcon or ntxent, or a larger "
+        "--batch-size"
+    )
+
+
 def _stale(history: list[dict], patience: int) -> bool:
     """Tell whether validation accuracy has not risen for ``patience`` epochs."""
+    if not history:
+        return False
     accuracies = [h["validation_nn_accuracy"] or 0.0 for h in history]
     return len(accuracies) - 1 - int(np.argmax(accuracies)) >= patience

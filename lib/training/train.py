@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,14 @@ from lib.io.models import Model, model_id_of, register
 from lib.training import checkpoints
 from lib.training.backends import launch
 from lib.training.config import TrainConfig
+from lib.training.trackers import Trackers
 from lib.training.worker import FINAL, Plan, Training
 from schemas.spectrograms import SPECTROGRAMS
 from schemas.training_epochs import TRAINING_EPOCHS
 from schemas.triplets import TRIPLETS
 
-OnEpoch = Callable[[str, dict], None]  # what is trained, and its epoch's figures
+Tell = Callable[[str, dict], None]  # what is trained, and what a rank said of it
+PROGRESS_S = 10.0  # between two lines of progress
 
 
 @dataclass(frozen=True)
@@ -30,9 +33,22 @@ class Request:
     backend: str = "horovod"
     workers: int = 2
     resume: bool = False
-    stall_s: float = 120.0
+    stall_s: float = 100.0
     work_folder: str | None = None
     purpose: str = "use"
+    checkpoint_steps: int = 0
+    logs: str | None = None
+    mlflow: str | None = None
+
+    @property
+    def base(self) -> Path:
+        """Folder of all trainings' work."""
+        return Path(self.work_folder or Path(tempfile.gettempdir()) / "covers-training")
+
+    @property
+    def log_folder(self) -> str:
+        """Folder of TensorBoard's files, and of MLflow's where no server was named."""
+        return self.logs or str(self.base / "logs")
 
 
 @dataclass(frozen=True)
@@ -47,7 +63,7 @@ def train_models(
     lake: Lake,
     wanted: Sequence[tuple[TrainConfig, str]],
     request: Request,
-    on_epoch: OnEpoch,
+    tell: Tell,
 ) -> list[Trained]:
     """Train each (settings, strategy) on the same snapshots; register networks and epochs.
 
@@ -65,24 +81,51 @@ def train_models(
                 f"for {request.workers} x {config.pairs_per_work}; change --batch-size or --workers"
             )
     spectrograms, triplets = lake.snapshot(SPECTROGRAMS), lake.snapshot(TRIPLETS)
-    base = Path(request.work_folder or Path(tempfile.gettempdir()) / "covers-training")
     trainings = []
     for config, strategy in wanted:
         identity = (
             config.to_dict(), strategy, request.triplet_seed, spectrograms.version,
             triplets.version, request.purpose,
         )  # fmt: skip
-        folder = base / model_id_of(config.network, *identity)
+        folder = request.base / model_id_of(config.network, *identity)
         if not request.resume:
             _forget(folder)
         trainings.append(Training(config, strategy, request.triplet_seed, str(folder)))
-    plan = Plan(tuple(trainings), spectrograms, triplets, request.backend, request.resume)
-    names = [f"{t.config.network} on {t.strategy} triplets" for t in trainings]
-    launch(
-        lake.spark, plan, workers=request.workers, stall_s=request.stall_s,
-        on_epoch=lambda number, epoch: on_epoch(names[number], epoch),
+    plan = Plan(
+        tuple(trainings), spectrograms, triplets, request.backend, request.resume,
+        checkpoint_steps=request.checkpoint_steps,
     )  # fmt: skip
+    _run(lake, plan, request, tell)
     return [_register(lake, training, request) for training in trainings]
+
+
+def _run(lake: Lake, plan: Plan, request: Request, tell: Tell) -> None:
+    """Launch the plan; tell what the ranks say, and write it to the trackers."""
+    names = [f"{t.config.network} on {t.strategy} triplets" for t in plan.trainings]
+    trackers: dict[int, Trackers] = {}
+    finished, told = False, 0.0
+
+    def on_message(number: int, message: dict) -> None:
+        nonlocal told
+        if number not in trackers:
+            trackers[number] = Trackers(request.log_folder, request.mlflow, plan.trainings[number])
+        trackers[number].tell(message)
+        if message["kind"] != "progress" or time.monotonic() - told > PROGRESS_S:
+            told = time.monotonic()
+            tell(names[number], message)
+
+    try:
+        launch(
+            lake.spark,
+            plan,
+            workers=request.workers,
+            stall_s=request.stall_s,
+            on_message=on_message,
+        )
+        finished = True
+    finally:
+        for tracker in trackers.values():
+            tracker.close(finished=finished)
 
 
 def _forget(folder: Path) -> None:

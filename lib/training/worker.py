@@ -10,7 +10,8 @@ import json
 import os
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+import uuid
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from lib.io.errors import InputError, TrainingFailed
 from lib.io.lake import Snapshot
 from lib.training import loader, loop
 from lib.training.config import TrainConfig
+from lib.training.messages import Speaker
 from lib.training.ranks import Ranks, join
 
 FINAL = "final.safetensors"
@@ -46,6 +48,8 @@ class Plan:
     backend: str
     resume: bool = False
     reader: str = "petastorm"
+    checkpoint_steps: int = 0  # between two checkpoints in an epoch; 0: only at its end
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def to_json(self) -> str:
         """Return the plan as JSON."""
@@ -64,52 +68,58 @@ def plan_from_json(text: str) -> Plan:
 
 
 def run_plan(text: str) -> None:
-    """Do the trainings on this rank; rank 0 writes the weights and says every epoch's figures."""
+    """Do the trainings on this rank; rank 0 writes the weights, all say how they are.
+
+    Raises
+    ------
+    TrainingFailed, InputError, ValueError
+        Which are said first.
+    """
     plan = plan_from_json(text)
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     ranks = join(plan.backend)
+    folder_of_all = Path(plan.trainings[0].folder)
+    folder_of_all.mkdir(parents=True, exist_ok=True)
+    speaker = Speaker(folder_of_all, ranks.rank, plan.run_id)
+    speaker.say("alive")
     try:
         with tempfile.TemporaryDirectory() as folder:
 
             @cache
             def store(representation: str) -> loader.TensorStore:
                 return loader.tensor_store(
-                    plan.spectrograms, representation, folder, reader=plan.reader
-                )
+                    plan.spectrograms, representation, folder, reader=plan.reader,
+                    on_batch=speaker.now_and_then,
+                )  # fmt: skip
 
             for number, training in enumerate(plan.trainings):
-                _train(plan, number, store(training.config.representation), ranks)
+                speaker.training = number
+                _train(plan, training, store(training.config.representation), ranks, speaker)
+    except (TrainingFailed, InputError, ValueError) as error:
+        speaker.say("error", text=" ".join(str(error).split()))
+        raise
     finally:
         ranks.close()
 
 
-def _train(plan: Plan, number: int, store: loader.TensorStore, ranks: Ranks) -> None:
-    training = plan.trainings[number]
+def _train(
+    plan: Plan, training: Training, store: loader.TensorStore, ranks: Ranks, speaker: Speaker
+) -> None:
     triplets = loader.read_triplets(
         plan.triplets, store, strategy=training.strategy, seed=training.triplet_seed,
-        reader=plan.reader,
+        reader=plan.reader, on_batch=speaker.now_and_then,
     )  # fmt: skip
     data = loop.Data(store, triplets["train"], triplets["validation"])
-    weights = loop.train(
-        training.config, data, ranks, Path(training.folder), resume=plan.resume,
-        on_epoch=lambda row: _say({"covers_epoch": row, "training": number}),
-    )  # fmt: skip
+    keeping = loop.Keeping(Path(training.folder), plan.resume, plan.checkpoint_steps)
+    weights = loop.train(training.config, data, ranks, keeping, speaker)
     if ranks.rank == 0:
         part = Path(training.folder) / f".{FINAL}.part"
         save_file({k: v.cpu().contiguous() for k, v in weights.items()}, str(part))
         part.replace(Path(training.folder) / FINAL)
 
 
-def _say(message: dict) -> None:
-    """Print one line of JSON, which `lib.training.backends` listens to."""
-    sys.stdout.write(json.dumps(message) + "\n")
-    sys.stdout.flush()
-
-
 if __name__ == "__main__":
     try:
         run_plan(Path(sys.argv[1]).read_text())
-    except (TrainingFailed, InputError, ValueError) as error:
-        # The job passes this line on; the other ranks are ended by the launcher.
-        _say({"covers_error": " ".join(str(error).split())})
-        os._exit(5)
+    except (TrainingFailed, InputError, ValueError):
+        os._exit(5)  # the job tells the line; the other ranks are ended by the launcher

@@ -29,6 +29,17 @@ def test_changed_row_is_updated_and_others_are_kept(lake):
     assert found == {"a": "worse", "b": "bad"}
 
 
+def test_a_whole_set_is_replaced_and_left_alone_where_it_is_there(lake):
+    lake.upsert_rows(rows("a", "b") + rows("c", reason="other"), QUARANTINE)
+    frame = lambda r: lake.spark.createDataFrame(r, QUARANTINE.struct_type())  # noqa: E731
+    assert lake.replace(frame(rows("d", "b")), QUARANTINE, "reason = 'bad'") == 2
+    found = {r.quarantine_id: r.reason for r in lake.read(QUARANTINE).collect()}
+    assert found == {"d": "bad", "b": "bad", "c": "other"}
+    version = lake.version(QUARANTINE)
+    assert lake.replace(frame(rows("b", "d")), QUARANTINE, "reason = 'bad'") == 2
+    assert lake.version(QUARANTINE) == version
+
+
 def test_read_is_pinned_to_the_version_it_was_asked_for(lake):
     lake.upsert_rows(rows("a"), QUARANTINE)
     version = lake.version(QUARANTINE)

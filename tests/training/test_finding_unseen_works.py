@@ -14,7 +14,8 @@ from lib.retrieval.embed import embed
 from lib.training import networks
 from lib.training.config import preset
 from lib.training.loader import TensorStore, Triplets
-from lib.training.loop import Data, train
+from lib.training.loop import Data, Keeping, train
+from lib.training.messages import Speaker
 from lib.training.ranks import Alone
 
 pytestmark = pytest.mark.slow
@@ -62,7 +63,7 @@ def test_trained_network_finds_unseen_works_far_better_than_untrained(chromas, t
     config = preset("covernet", epochs=30, crop_s=20.0)
     none = Triplets(np.empty((0, 3), np.int32), np.empty((0, 2), np.int64), np.empty(0, object))
     data = Data(store_of(seen), triplets_of(WORKS), none)
-    weights = train(config, data, Alone(), tmp_path, resume=False, on_epoch=lambda _: None)
+    weights = train(config, data, Alone(), Keeping(tmp_path), Speaker(tmp_path, 0))
     trained = networks.build("covernet")
     trained.load_state_dict(weights)
     torch.manual_seed(config.seed)

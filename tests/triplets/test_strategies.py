@@ -1,117 +1,300 @@
 """What every triplet must be, whatever the catalogue: checked on drawn ones by plain Python."""
 
+import argparse
+from collections import Counter
+
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lib.triplets import strategies
+from lib.triplets import candidates, mining, strategies
+from lib.triplets.candidates import candidates as candidates_of
 
-pytestmark = pytest.mark.spark
-COLUMNS = "recording_id string, work_id string, split string, cluster string"
+COLUMNS = (
+    "recording_id string, work_id string, title string, family string, split string, cluster string"
+)
+ONE = 3  # draws an anchor
 
 
 def frame(spark, rows):
     return spark.createDataFrame(rows, COLUMNS)
 
 
-def draw(spark, rows, strategy, **more):
+def draw(spark, rows, names, **more):
     found = strategies.generate(
-        frame(spark, rows), [strategy], **({"per_anchor": 2, "seed": 1} | more)
+        frame(spark, rows), names, **({"per_anchor": ONE, "seed": 1} | more)
     )
-    return sorted(found.collect(), key=lambda r: (r["split"], r["anchor"], r["draw"]))
+    return in_order(found)
+
+
+def in_order(found):
+    return sorted(
+        found.collect(), key=lambda r: (r["strategy"], r["split"], r["anchor"], r["draw"])
+    )
 
 
 def catalogue(n_works=6, versions=3):
-    return [
-        (f"r{w}-{v}", f"w{w}", "train" if w < n_works - 2 else "validation", str(w % 2))
-        for w in range(n_works) for v in range(versions)
-    ]  # fmt: skip
+    """Two works of every split share a title, so that all kinds can be drawn."""
+    rows = []
+    for w in range(n_works):
+        split = "train" if w < n_works - 3 else "validation"
+        family = f"w{w - 1}" if w % 3 == 1 else f"w{w}"
+        rows += [
+            (f"r{w}-{v}", f"w{w}", f"t{family}", family, split, str((w + v) % 2))
+            for v in range(versions)
+        ]
+    return rows
 
 
-def check(rows, triplets):
+@st.composite
+def catalogues(draw_):
+    """Forty catalogues at once, each in splits of its own: any works, titles, splits and clusters.
+
+    Families are what titles link, as `candidates` has them.
+    """
+    rows, seed = [], draw_(st.integers(0, 2**32))
+    rng = np.random.default_rng(seed)
+    for c in range(40):
+        n_works = rng.integers(1, 7)
+        titles = [[f"{c}x", f"{c}y", f"{c}z", None][i] for i in rng.integers(0, 4, n_works)]
+        splits = dict(
+            zip(titles, rng.choice([f"{c}train", f"{c}validation"], n_works), strict=True)
+        )
+        for i in range(rng.integers(0, draw_(st.sampled_from([4, 17])))):
+            w = rng.integers(0, n_works)
+            first = titles.index(titles[w]) if titles[w] else w
+            cluster = str(rng.integers(0, 3)) if rng.random() < 0.9 else None
+            rows.append(
+                (
+                    f"r{c}-{i}",
+                    f"w{c}-{w}",
+                    titles[w],
+                    f"w{c}-{first}",
+                    str(splits[titles[w]]),
+                    cluster,
+                )
+            )
+    return rows
+
+
+def check(rows, triplets, names, per_anchor=ONE):
     """Assert the invariants that DESIGN and the write-ups ask of a triplet."""
-    work = {r[0]: r[1] for r in rows}
-    split = {r[0]: r[2] for r in rows}
-    cluster = {r[0]: r[3] for r in rows}
+    work, title, family, split, cluster = ({r[0]: r[i] for r in rows} for i in range(1, 6))
     for t in triplets:
         a, p, n = t["anchor"], t["positive"], t["negative"]
-        assert work[n] != work[a]
+        assert (work[n] != work[a], family[n] != family[a]) == (True, True)
+        assert title[a] is None or title[n] != title[a]
         assert {split[a], split[p], split[n]} == {t["split"]}
-        if t["kind"] == "clique":
-            assert (work[p] == work[a], p != a) == (True, True)
-        if t["kind"] == "augmentation":
-            assert p == a
-            assert t["augmentation"]
-        if t["kind"] == "cluster":
-            assert (cluster[p] == cluster[a], p != a, cluster[n] != cluster[a]) == (True,) * 3
+        assert (p == a) == (t["kind"] == "augmentation") == bool(t["augmentation"])
+        same = {"clique": work, "title": title, "cluster": cluster}.get(t["kind"], work)
+        assert (same[p] == same[a], same[n] != same[a]) == (True, True)
+        assert (t["anchor_label"], t["negative_label"]) == (same[a], same[n])
+    made = Counter((t["strategy"], t["anchor"]) for t in triplets)
+    assert made == {key: per_anchor for key in possible(rows, names)}
 
 
-@pytest.mark.parametrize("strategy", strategies.STRATEGIES)
-def test_every_triplet_keeps_the_rules_of_its_kind(spark, strategy):
-    rows = catalogue()
-    triplets = draw(spark, rows, strategy)
-    check(rows, triplets)
-    assert len(triplets) == 2 * len(rows)
+def possible(rows, names):
+    """The anchors of every strategy, by looking at all pairs."""
+    kinds = {"clique": 1, "title": 2, "cluster": 5}
+    able = set()
+    for a in rows:
+        beside = [r for r in rows if r[4] == a[4] and r[0] != a[0]]
+        others = [r for r in beside if r[3] != a[3]]
+        for kind, at in kinds.items():
+            positive = a[at] is not None and any(r[at] == a[at] for r in beside)
+            if positive and any(r[at] is not None and r[at] != a[at] for r in others):
+                able.add((kind, a[0]))
+        if others:
+            able.add(("augmentation", a[0]))
+    able |= {("mix", a) for kind, a in able if kind in strategies.MIX}
+    return {(s, a) for s, a in able if s in names}
 
 
+@pytest.mark.spark
 @settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(
-    st.lists(
-        st.tuples(st.integers(0, 4), st.sampled_from(["train", "validation"]), st.integers(0, 2)),
-        min_size=1, max_size=14,
-    ),
-    st.sampled_from(strategies.STRATEGIES),
-)  # fmt: skip
-def test_rules_hold_in_any_catalogue(spark, drawn, strategy):
-    split_of = {}
-    rows = [
-        (f"r{i}", f"w{w}", split_of.setdefault(w, split), str(cluster))
-        for i, (w, split, cluster) in enumerate(drawn)
-    ]
-    check(rows, draw(spark, rows, strategy))
+@given(catalogues())
+def test_rules_hold_in_any_catalogue_and_every_anchor_that_can_has_exactly_its_number(spark, rows):
+    check(rows, draw(spark, rows, strategies.STRATEGIES), strategies.STRATEGIES)
 
 
-def test_the_same_seed_gives_the_same_triplets_whatever_the_partitions(spark):
+@pytest.mark.spark
+def test_the_same_seed_gives_the_same_triplets_whatever_the_partitions_and_another_others(spark):
     rows = catalogue()
-    one = draw(spark, rows, "mix")
+    one = draw(spark, rows, ["mix", "cluster"])
+    check(rows, one, ["mix", "cluster"])
     turned = frame(spark, rows[::-1]).repartition(5)
-    other = strategies.generate(turned, ["mix"], per_anchor=2, seed=1).collect()
-    assert one == sorted(other, key=lambda r: (r["split"], r["anchor"], r["draw"]))
+    again = strategies.generate(turned, ["mix", "cluster"], per_anchor=ONE, seed=1)
+    assert one == in_order(again)
+    assert one != draw(spark, rows, ["mix", "cluster"], seed=2)
 
 
-def test_another_seed_gives_other_triplets(spark):
-    assert draw(spark, catalogue(), "clique") != draw(spark, catalogue(), "clique", seed=2)
+@pytest.mark.spark
+def test_negatives_are_spread_evenly_and_a_mix_takes_the_kinds_by_weight(spark):
+    lone = [(f"r{i}", f"w{i // 2}", None, f"w{i // 2}", "apart", "0") for i in range(12)]
+    shares = {"clique": 3.0, "title": 1.0}
+    triplets = draw(spark, lone + catalogue(), ["clique", "mix"], per_anchor=400, weights=shares)
+    negatives = Counter(t["negative"] for t in triplets if t["anchor"] == "r0")
+    assert set(negatives) == {f"r{i}" for i in range(2, 12)}
+    assert max(negatives.values()) < 2 * min(negatives.values())
+    kinds = Counter(t["kind"] for t in triplets if (t["strategy"], t["anchor"]) == ("mix", "r0-0"))
+    assert set(kinds) == set(shares)
+    assert kinds["clique"] / kinds["title"] == pytest.approx(3, rel=0.3)
 
 
-def test_label_that_holds_everything_has_no_negative_and_no_triplet(spark):
-    rows = [(f"r{i}", "w", "train", "0") for i in range(4)]
-    assert draw(spark, rows, "clique") == []
+RECORDING = (
+    "recording_id string, work_id string, split string, title string, artist string, spec string"
+)
 
 
-def test_negative_is_spread_over_all_others(spark):
-    rows = [(f"r{i}", f"w{i // 2}", "train", "0") for i in range(20)]
-    triplets = draw(spark, rows, "clique", per_anchor=60)
-    negatives = [t["negative"] for t in triplets if t["anchor"] == "r0"]
-    assert set(negatives) == {f"r{i}" for i in range(2, 20)}
+def recordings(spark, rows):
+    """Recordings that are present and of no track; and one that is gone."""
+    rows = [(*r, "present", None) for r in rows]
+    gone = ("gone", "g", "train", "Gone", None, None, "removed", None)
+    return spark.createDataFrame([*rows, gone], f"{RECORDING}, state string, track_id string")
 
 
-def test_work_with_the_title_of_a_test_work_is_never_trained_on(spark):
-    names = ("recording_id", "work_id", "split", "title", "state", "track_id")
-    columns = ", ".join(f"{name} string" for name in names)
+@pytest.mark.spark
+def test_splits_share_no_work_title_or_artist(spark):
     rows = [
-        ("a", "w1", "train", "Yesterday!", "present", None),
-        ("b", "w2", "train", "Help", "present", "t"),
-        ("c", "w3", "test", "yesterday", "present", None),
-        ("d", "w4", "train", "Gone", "removed", None),
+        ("a", "w1", "train", "Yesterday!", "One", None),  # a test title
+        ("a2", "w1", "train", None, "One", None),  # the same work, without a title
+        ("b", "w2", "train", "Help", "Two", None),
+        ("c", "w3", "test", "yesterday", "Three", None),
+        ("d", "w4", "train", "Other", "THREE", None),  # a test artist
+        ("e", "w5", "train", "Else", "Three", "{}"),  # synthesised: the artist is invented
+        ("f", "w6", "validation", "Free", "two", None),  # a training artist
+        ("g", "w7", "validation", "Free", "Four", None),  # the title of f: one family
+        ("h", "w8", "validation", "Help!", None, None),  # a training title
+        ("i", "w9", "validation", "", None, None),
+        ("j", "w9", "train", None, None, None),  # the work is in train: not i
     ]
-    found = strategies.candidates(spark.createDataFrame(rows, columns), None).collect()
-    assert [r["recording_id"] for r in found] == ["b"]
+    found = {r["recording_id"]: r for r in candidates_of(recordings(spark, rows), None).collect()}
+    assert sorted(found) == ["b", "e", "g", "j"]
+    assert found["g"]["family"] == "w6"
+    assert found["j"]["title"] is None
 
 
-def test_unknown_strategy_and_no_triplet_an_anchor_are_refused(spark):
+@pytest.mark.spark
+def test_family_follows_a_chain_of_titles_to_its_end(spark):
+    chain = [(f"w{i:02d}", f"t{j}") for i in range(6) for j in (i, i + 1)]
+    rows = [*chain, ("w99", "alone"), ("w98", None)]
+    found = candidates.with_families(spark.createDataFrame(rows, "work_id string, title string"))
+    families = {r["work_id"]: r["family"] for r in found.collect()}
+    assert families == dict.fromkeys([w for w, _ in chain], "w00") | {"w99": "w99", "w98": "w98"}
+
+
+def test_what_cannot_be_drawn_is_refused():
     with pytest.raises(ValueError, match="strategy must be one of"):
-        draw(spark, catalogue(), "hard")
+        strategies.kinds_of(["hard"])
+    with pytest.raises(ValueError, match="weights must be numbers from 0"):
+        strategies.kinds_of(["mix"], {"clique": -1.0})
     with pytest.raises(ValueError, match="per_anchor must be at least 1, got 0"):
-        draw(spark, catalogue(), "clique", per_anchor=0)
+        strategies.draws(None, ["clique"], 0, 1, strategies.MIX)
+    with pytest.raises(ValueError, match=r"mining must be one of .*, got 'easy'"):
+        mining.generate(None, None, ["clique"], "easy", per_anchor=1, seed=1)
+    for text in ("clique", "clique=0", "clique=-1", "other=1", "clique=x"):
+        with pytest.raises(argparse.ArgumentTypeError, match="a weight must be KIND=X"):
+            strategies.weight(text)
+
+
+@st.composite
+def buckets(draw_):
+    """Embeddings with labels in families (works), or across them (clusters)."""
+    rng = np.random.default_rng(draw_(st.integers(0, 10_000)))
+    n, n_rolls = draw_(st.integers(1, 60)), draw_(st.sampled_from([1, 3]))
+    vectors = rng.standard_normal((n, 6)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    labels = np.unique(np.sort(rng.integers(0, draw_(st.integers(1, 8)), n)), return_inverse=True)[
+        1
+    ]
+    across = draw_(st.booleans())
+    families = rng.integers(0, 5, n) if across else labels // draw_(st.integers(1, 3))
+    return mining.Bucket(vectors, n_rolls, labels, families)
+
+
+def naive_similarities(bucket):
+    """All pairs at the best roll, in loops."""
+    rows = bucket.vectors.reshape(len(bucket.vectors), bucket.n_rolls, -1).astype(float)
+    rolled = [np.roll(rows, s, axis=1).reshape(len(rows), -1) for s in range(bucket.n_rolls)]
+    return np.max([bucket.vectors @ r.T for r in rolled], axis=0)
+
+
+def allowed(bucket):
+    """Which pairs may be anchor and negative."""
+    labels, families = bucket.labels, bucket.families
+    return (labels[:, None] != labels) & (families[:, None] != families)
+
+
+@settings(max_examples=60, deadline=None)
+@given(buckets(), st.integers(1, 9), st.sampled_from([2, 64]))
+def test_nearest_others_are_those_of_a_look_at_all_pairs(bucket, k, pool):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mining, "_POOL", pool)  # also by the index that leaves labels out
+        ids, near = bucket.nearest_others(np.arange(len(bucket.labels)), k)
+    similar = np.where(allowed(bucket), naive_similarities(bucket), -np.inf)
+    wanted = -np.sort(-similar, axis=1)[:, :k]
+    n = wanted.shape[1]
+    np.testing.assert_allclose(near[:, :n], wanted, atol=1e-5)
+    assert (near[:, n:] == -np.inf).all()
+    assert all(len(set(row[row >= 0])) == (row >= 0).sum() for row in ids)
+    rows, at = np.nonzero(ids >= 0)
+    np.testing.assert_allclose(similar[rows, ids[rows, at]], near[rows, at], atol=1e-5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(buckets(), st.sampled_from(mining.WAYS), st.integers(0, 3), st.integers(0, 2**60))
+def test_mined_triplets_keep_the_rules_and_the_promise_of_their_way(bucket, how, turn, number):
+    n = len(bucket.labels)
+    anchors, turns = np.arange(n), np.full(n, turn)
+    positives = bucket.positives(anchors, turns, np.full(n, number), how)
+    similar, others = naive_similarities(bucket), allowed(bucket)
+    sizes = np.bincount(bucket.labels)[bucket.labels]
+    np.testing.assert_array_equal(positives < 0, sizes == 1)
+    negatives = bucket.negatives(anchors, np.where(positives < 0, anchors, positives), turns, how)
+    np.testing.assert_array_equal(negatives < 0, ~others.any(axis=1))
+    for a, (p, q) in enumerate(zip(positives, negatives, strict=True)):
+        if p >= 0:
+            mates = [m for m in np.flatnonzero(bucket.labels == bucket.labels[a]) if m != a]
+            assert p in mates
+            if how == "hard":
+                ranked = np.sort(similar[a, mates])
+                assert similar[a, p] == pytest.approx(ranked[turn % len(mates)], abs=1e-5)
+        if q < 0:
+            continue
+        assert others[a, q]
+        limit = similar[a, p if p >= 0 else a] - 1e-6 if how == "semi-hard" else np.inf
+        ranked = -np.sort(-similar[a, others[a]])
+        beyond = ranked[ranked < limit]
+        wanted = beyond[turn % len(beyond)] if len(beyond) else ranked[-1]
+        assert similar[a, q] == pytest.approx(wanted, abs=1e-5)
+
+
+@pytest.mark.spark
+def test_mined_triplets_of_a_lake_are_near_and_the_same_whatever_the_partitions(spark, monkeypatch):
+    rows = catalogue(12)
+    monkeypatch.setattr(mining, "BUCKET", 12)
+    rng = np.random.default_rng(0)
+    unit = {r[0]: v / np.linalg.norm(v) for r in rows for v in [rng.standard_normal(4)]}
+    left_out = rows[0][0]
+    made = [(i, v.tolist(), 1) for i, v in unit.items() if i != left_out]
+    vectors = spark.createDataFrame(made, "recording_id string, vector array<float>, n_rolls int")
+
+    def mined(found, how):
+        names = ["clique", "augmentation"]
+        return in_order(mining.generate(found, vectors, names, how, per_anchor=2, seed=1))
+
+    embedded = [r for r in rows if r[0] != left_out]
+    hard, semi = (mined(frame(spark, rows), how) for how in mining.WAYS[::-1])
+    for triplets, how in ((hard, "hard"), (semi, "semi-hard")):
+        named = [t.asDict() | {"strategy": t["strategy"].removesuffix(f"-{how}")} for t in triplets]
+        check(embedded, named, ["clique", "augmentation"], per_anchor=2)
+        for t in triplets:
+            d = np.linalg.norm(unit[t["anchor"]] - unit[t["negative"]])
+            assert t["distance_negative"] == pytest.approx(d, abs=1e-4)
+            assert (t["distance_positive"] is None) == (t["kind"] == "augmentation")
+    assert hard == mined(frame(spark, rows[::-1]).repartition(5), "hard")
+    mean = lambda ts: np.mean([t["distance_negative"] for t in ts])  # noqa: E731
+    assert mean(hard) < mean(semi)

@@ -1,0 +1,154 @@
+"""One rank and several, broken off and gone on with, dead and stalled: on made files, without Spark."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lib.io.lake import Snapshot
+from lib.training import checkpoints
+from lib.training.config import preset
+from lib.training.worker import Plan, Training, run_plan
+from schemas.spectrograms import SPECTROGRAMS
+from schemas.triplets import TRIPLETS
+from tests.rows import tiny_rows
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def snapshots(tmp_path_factory):
+    """Both tables as files, as Delta would have them."""
+    folder, made = tmp_path_factory.mktemp("files"), []
+    for table, rows in zip((SPECTROGRAMS, TRIPLETS), tiny_rows(), strict=True):
+        columns = dict(zip(table.column_names, zip(*rows, strict=True), strict=True))
+        path = folder / f"{table.name}.parquet"
+        nulls = {"distance_positive": pa.float64(), "augmentation": pa.string()}
+        nulls["distance_negative"] = pa.float64()
+        arrays = {k: pa.array(v, type=nulls.get(k)) for k, v in columns.items()}
+        pq.write_table(pa.table(arrays), path)
+        made.append(Snapshot(table.name, 1, (str(path),), len(rows)))
+    return made
+
+
+def plan(snapshots, folder, backend="alone", *, steps=0, resume=False, **changes):
+    settings = preset("covernet", **({"epochs": 2, "batch_size": 8, "crop_s": 10.0} | changes))
+    training = Training(settings, "clique", 1, str(folder))
+    return Plan((training,), *snapshots, backend, resume, checkpoint_steps=steps)
+
+
+def epochs_of(folder):
+    """Figures of the epochs, without times."""
+    found = checkpoints.load_newest(folder).epochs
+    return [{k: v for k, v in epoch.items() if k != "seconds"} for epoch in found]
+
+
+def test_training_learns_the_made_works(snapshots, tmp_path):
+    run_plan(plan(snapshots, tmp_path, epochs=25).to_json())
+    epochs = epochs_of(tmp_path)
+    assert epochs[-1]["loss"] < 0.7 * epochs[0]["loss"]
+    assert epochs[-1]["validation_nn_accuracy"] > 0.7
+
+
+@pytest.mark.parametrize(("step", "kept"), [(2, "epoch-0003."), (0, "epoch-0003")])
+def test_training_resumed_anywhere_ends_where_the_unbroken_one_does(
+    snapshots, tmp_path, step, kept
+):
+    run_plan(plan(snapshots, tmp_path / "whole", epochs=3).to_json())
+    broken = plan(snapshots, tmp_path / "broken", epochs=3, steps=step)
+    run_plan(broken.to_json())
+    for path in (tmp_path / "broken").glob(f"{kept}*"):
+        path.unlink()
+    assert checkpoints.load_newest(tmp_path / "broken").step == step
+    run_plan(plan(snapshots, tmp_path / "broken", epochs=3, steps=step, resume=True).to_json())
+    one, other = (checkpoints.load_newest(tmp_path / f) for f in ("whole", "broken"))
+    assert checkpoints.hash_of(one.weights) == checkpoints.hash_of(other.weights)
+    assert epochs_of(tmp_path / "whole") == epochs_of(tmp_path / "broken")
+
+
+def test_patience_ends_a_training_that_does_not_improve(snapshots, tmp_path):
+    run_plan(plan(snapshots, tmp_path, epochs=9, patience=1, learning_rate=1e-9).to_json())
+    assert 1 < len(epochs_of(tmp_path)) < 9
+    run_plan(
+        plan(snapshots, tmp_path, epochs=9, patience=1, learning_rate=1e-9, resume=True).to_json()
+    )
+    assert 1 < len(epochs_of(tmp_path)) < 9
+
+
+def test_embeddings_that_hardly_differ_are_warned_of_with_a_way_out(
+    snapshots, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("lib.training.loop.NARROW", 1.1)
+    run_plan(plan(snapshots, tmp_path, epochs=1).to_json())
+    said = [json.loads(line) for line in (tmp_path / "said-0.jsonl").read_text().splitlines()]
+    (warning,) = [s["text"] for s in said if s["kind"] == "warning"]
+    assert "about to collapse; lower --learning-rate" in warning
+
+
+LAUNCH = """import sys
+from lib.training import backends, worker
+plan = worker.plan_from_json(open(sys.argv[1]).read())
+say = lambda _, said: said["kind"] == "epoch" and print("epoch", flush=True)
+backends.launch(None, plan, workers=2, on_message=say, stall_s=float(sys.argv[2]))
+"""
+TORCHRUN = ("torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0")
+
+
+def start(made, stall_s=240):
+    """Launch a plan on two ranks: Horovod as the job does, torch's by the launcher beneath."""
+    folder = Path(made.trainings[0].folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "given.json").write_text(made.to_json())
+    command = [sys.executable, "-c", LAUNCH, str(folder / "given.json"), str(stall_s)]
+    if made.backend == "torch-distributor":
+        command = [sys.executable, "-m", *TORCHRUN, "-m", "lib.training.worker", command[3]]
+    env = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
+    )
+
+
+@pytest.mark.parametrize("backend", ["horovod", "torch-distributor"])
+def test_two_ranks_and_one_give_the_same_losses_where_they_train_as_one(
+    snapshots, tmp_path, backend
+):
+    two = start(plan(snapshots, tmp_path / "two", backend, across_ranks=True))
+    _, said = two.communicate(timeout=300)
+    assert two.returncode == 0, said
+    run_plan(plan(snapshots, tmp_path / "one", across_ranks=True).to_json())
+    alone, both = epochs_of(tmp_path / "one"), epochs_of(tmp_path / "two")
+    assert [epoch["n_ranks"] for epoch in both] == [2, 2]
+    for name in ("loss", "validation_loss"):
+        assert [e[name] for e in both] == pytest.approx([e[name] for e in alone], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("by", "words"),
+    [(signal.SIGKILL, "all ranks must end well"), (signal.SIGSTOP, "a rank stalled")],
+)
+def test_rank_that_dies_or_stalls_ends_the_training_with_one_line(snapshots, tmp_path, by, words):
+    process = start(plan(snapshots, tmp_path, "horovod", epochs=5000), stall_s=15)
+    assert process.stdout.readline() == "epoch\n"
+    found = subprocess.run(
+        ["pgrep", "-f", f"lib.training.worker {tmp_path}/plan.json"], capture_output=True, text=True
+    )
+    ranks = [int(p) for p in found.stdout.split() if _is_rank(int(p))]
+    os.kill(ranks[-1], by)
+    started = time.monotonic()
+    _, said = process.communicate(timeout=120)
+    assert "TrainingFailed" in said
+    assert words in said
+    assert time.monotonic() - started < 120
+    assert not [pid for pid in ranks if Path(f"/proc/{pid}").exists()]
+
+
+def _is_rank(pid):
+    command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return command[1:3] == [b"-m", b"lib.training.worker"]

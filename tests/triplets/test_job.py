@@ -1,0 +1,40 @@
+"""generate_triplets on a small lake: drawn, mined, and again."""
+
+import numpy as np
+import pytest
+
+from jobs import generate_triplets
+from schemas.embeddings import EMBEDDINGS
+from schemas.recordings import RECORDINGS
+from schemas.triplets import TRIPLETS
+
+pytestmark = pytest.mark.spark
+
+
+def test_job_writes_a_set_a_strategy_and_nothing_the_second_time(spark, lake):
+    ids = [(w, f"w{w}-{v}") for w in range(6) for v in range(2)]
+    recordings, embeddings = [], []
+    rng = np.random.default_rng(0)
+    for w, i in ids:
+        recordings.append(
+            (i, "x", f"w{w}", None, f"t{w}", None, "train", "", "0" * 64, 1, "wav", 1, 1, 1.0, None,
+             "present")
+        )  # fmt: skip
+        v = rng.standard_normal(24)
+        vector = (v / np.linalg.norm(v)).tolist()
+        embeddings.append((i, "file", 0, vector, [12, 2], "p", "0" * 64))
+    lake.upsert_rows(recordings, RECORDINGS)
+    lake.upsert_rows([(i, "untrained-covernet", *rest) for i, _, *rest in embeddings], EMBEDDINGS)
+
+    def run(*argv):
+        args = generate_triplets.parse_args(["--lake", lake.uri, "--per-anchor", "2", *argv])
+        assert generate_triplets.JOB.execute(spark, args) == 0
+        found = lake.read(TRIPLETS).groupBy("strategy").count().collect()
+        return {r["strategy"]: r["count"] for r in found}, lake.version(TRIPLETS)
+
+    drawn, _ = run("--strategy", "clique", "title")
+    assert drawn == {"clique": 24, "title": 24}
+    mined = ("--mine", "hard", "--model", "untrained")
+    found, version = run(*mined)
+    assert found == drawn | {"clique-hard": 24}
+    assert run(*mined) == (found, version)
