@@ -23,9 +23,6 @@ class Ranks(Protocol):
     def average(self, value: torch.Tensor, name: str) -> torch.Tensor:
         """Return the mean over ranks."""
 
-    def mean_of(self, value: torch.Tensor, name: str) -> torch.Tensor:
-        """Return the mean over ranks, through which gradients flow to all of them."""
-
     def gather(self, value: Any, name: str) -> list:
         """Return the values of all ranks, in rank order."""
 
@@ -48,10 +45,6 @@ class Alone:
     rank, size = 0, 1
 
     def average(self, value: torch.Tensor, name: str) -> torch.Tensor:
-        """Return the value."""
-        return value
-
-    def mean_of(self, value: torch.Tensor, name: str) -> torch.Tensor:
         """Return the value."""
         return value
 
@@ -86,10 +79,6 @@ class Horovod(Alone):
     def average(self, value: torch.Tensor, name: str) -> torch.Tensor:
         """Return the mean over ranks."""
         return self.hvd.allreduce(value, name=name, op=self.hvd.Average)
-
-    def mean_of(self, value: torch.Tensor, name: str) -> torch.Tensor:
-        """Return the mean over ranks; Horovod averages the gradients too."""
-        return self.average(value, name)
 
     def gather(self, value: Any, name: str) -> list:
         """Return the values of all ranks."""
@@ -134,12 +123,6 @@ class TorchDistributed(Alone):
         total = value.clone()
         self.dist.all_reduce(total)
         return total / self.size
-
-    def mean_of(self, value: torch.Tensor, name: str) -> torch.Tensor:
-        """Return the mean over ranks; torch sums the gradients, so they are averaged too."""
-        from torch.distributed.nn.functional import all_reduce
-
-        return all_reduce(value) / self.size
 
     def gather(self, value: Any, name: str) -> list:
         """Return the values of all ranks."""
