@@ -6,12 +6,9 @@ tensor is the mean over ranks.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any, Protocol
 
 import torch
-
-SILENCE = timedelta(seconds=90)  # that a rank waits for another; Horovod's is in the environment
 
 
 class Ranks(Protocol):
@@ -114,8 +111,7 @@ class TorchDistributed(Alone):
         import torch.distributed as dist
 
         if not dist.is_initialized():
-            backend = "nccl" if torch.cuda.is_available() else "gloo"
-            dist.init_process_group(backend, timeout=SILENCE)
+            dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
         self.dist, self.rank, self.size = dist, dist.get_rank(), dist.get_world_size()
 
     def average(self, value: torch.Tensor, name: str) -> torch.Tensor:
