@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 
-from pyspark.sql import functions as F
-
 from lib.io.job import Job, Summary, job_parser, positive
 from lib.io.lake import Lake
 from lib.retrieval import registry
@@ -52,13 +50,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Draw the triplets of every strategy asked for."""
-    recordings = lake.read(RECORDINGS)
     clusters = None
     if TRACK_CLUSTERS in reads(args):
         clusters = of_model(lake.read(TRACK_CLUSTERS), args.cluster_model)
-    found = candidates(recordings, clusters).persist()
-    how = {"per_anchor": args.per_anchor, "seed": args.seed, "weights": args.weights}
-    names = list(dict.fromkeys(args.strategy))
+    found = candidates(lake.read(RECORDINGS), clusters).persist()
+    names, how = list(dict.fromkeys(args.strategy)), {"per_anchor": args.per_anchor}
+    how |= {"seed": args.seed, "weights": args.weights}
     if args.mine:
         network = registry.resolve(lake, args.model)
         vectors = mining.vectors_of(lake.read(EMBEDDINGS), network.model_id)
@@ -68,13 +65,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
         rows = strategies.generate(found, names, **how)
     mine = f"strategy IN ({', '.join(map(repr, names))}) AND seed = {args.seed}"
     lake.replace(rows, TRIPLETS, mine)
-    written = lake.spark.table(lake.identifier(TRIPLETS)).where(mine)
-    counts = written.groupBy("strategy", "kind").agg(
-        F.count("*").alias("triplets"), F.countDistinct("anchor").alias("anchors")
-    )
-    drawn = [r.asDict() for r in counts.orderBy("strategy", "kind").collect()]
-    by_split = found.groupBy("split").agg(F.count("*").alias("n")).orderBy("split").collect()
-    return {f"recordings for {r['split']}": r["n"] for r in by_split} | {"triplets": drawn}
+    return strategies.summary(lake.spark.table(lake.identifier(TRIPLETS)).where(mine), found)
 
 
 def reads(args: argparse.Namespace) -> tuple[Table, ...]:

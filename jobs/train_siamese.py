@@ -73,10 +73,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "--mixed-precision", action=argparse.BooleanOptionalAction, default=True,
         help="bfloat16 on a GPU that has it (default: yes)",
     )  # fmt: skip
-    parser.add_argument(
-        "--across-ranks", action="store_true",
-        help="batch statistics and losses over all ranks: their number changes nothing",
-    )  # fmt: skip
     parser.add_argument("--logs", metavar="FOLDER", help="default: logs in the work folder")
     parser.add_argument("--mlflow", metavar="URI", help="MLflow server (default: files in --logs)")
     return parser.parse_args(argv)
@@ -88,7 +84,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
         args.preset, epochs=args.epochs, batch_size=args.batch_size, loss=args.loss, seed=args.seed,
         learning_rate=args.learning_rate, crop_s=args.crop, weights=args.weights,
         class_weight=args.class_weight, pairs_per_work=args.pairs_per_work, schedule=args.schedule,
-        patience=args.patience, mixed_precision=args.mixed_precision, across_ranks=args.across_ranks,
+        patience=args.patience, mixed_precision=args.mixed_precision,
     )  # fmt: skip
     request = Request(
         args.seed, args.backend, args.workers, args.resume, args.stall_timeout, args.work_folder,

@@ -40,7 +40,6 @@ class TrainConfig:
     seed: int = 123
     weights: str | None = None
     mixed_precision: bool = True  # where the device has it: networks in bfloat16, losses in float32
-    across_ranks: bool = False  # statistics and losses over the global batch, not a rank's part
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained."""

@@ -19,7 +19,6 @@ from torch import nn
 
 from lib.io.errors import TrainingFailed
 from lib.training import checkpoints, losses, networks
-from lib.training.across import over_all
 from lib.training.config import TrainConfig
 from lib.training.distances import paired_distance
 from lib.training.loader import TensorStore, Triplets, ahead, batch_indices, load_batch
@@ -70,8 +69,6 @@ def train(
     loss_of = losses.build(config, n_rolls, n_labels, math.prod(networks.shape_of(network))).to(
         device
     )
-    if config.across_ranks:
-        loss_of = over_all(network, loss_of, ranks)
     both = nn.ModuleDict({"network": network, "loss": loss_of})  # some losses have weights too
     trained = [p for p in both.parameters() if p.requires_grad]
     # The write-up's Adam keeps weight decay inside the gradient; AdamW takes it apart.

@@ -6,12 +6,9 @@ tensor is the mean over ranks.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any, Protocol
 
 import torch
-
-SILENCE = timedelta(seconds=90)  # that a rank waits for another; Horovod's is in the environment
 
 
 class Ranks(Protocol):
@@ -22,9 +19,6 @@ class Ranks(Protocol):
 
     def average(self, value: torch.Tensor, name: str) -> torch.Tensor:
         """Return the mean over ranks."""
-
-    def mean_of(self, value: torch.Tensor, name: str) -> torch.Tensor:
-        """Return the mean over ranks, through which gradients flow to all of them."""
 
     def gather(self, value: Any, name: str) -> list:
         """Return the values of all ranks, in rank order."""
@@ -48,10 +42,6 @@ class Alone:
     rank, size = 0, 1
 
     def average(self, value: torch.Tensor, name: str) -> torch.Tensor:
-        """Return the value."""
-        return value
-
-    def mean_of(self, value: torch.Tensor, name: str) -> torch.Tensor:
         """Return the value."""
         return value
 
@@ -87,10 +77,6 @@ class Horovod(Alone):
         """Return the mean over ranks."""
         return self.hvd.allreduce(value, name=name, op=self.hvd.Average)
 
-    def mean_of(self, value: torch.Tensor, name: str) -> torch.Tensor:
-        """Return the mean over ranks; Horovod averages the gradients too."""
-        return self.average(value, name)
-
     def gather(self, value: Any, name: str) -> list:
         """Return the values of all ranks."""
         return self.hvd.allgather_object(value, name=name)
@@ -125,8 +111,7 @@ class TorchDistributed(Alone):
         import torch.distributed as dist
 
         if not dist.is_initialized():
-            backend = "nccl" if torch.cuda.is_available() else "gloo"
-            dist.init_process_group(backend, timeout=SILENCE)
+            dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
         self.dist, self.rank, self.size = dist, dist.get_rank(), dist.get_world_size()
 
     def average(self, value: torch.Tensor, name: str) -> torch.Tensor:
@@ -134,12 +119,6 @@ class TorchDistributed(Alone):
         total = value.clone()
         self.dist.all_reduce(total)
         return total / self.size
-
-    def mean_of(self, value: torch.Tensor, name: str) -> torch.Tensor:
-        """Return the mean over ranks; torch sums the gradients, so they are averaged too."""
-        from torch.distributed.nn.functional import all_reduce
-
-        return all_reduce(value) / self.size
 
     def gather(self, value: Any, name: str) -> list:
         """Return the values of all ranks."""

@@ -238,6 +238,16 @@ def as_rows(drawn: DataFrame, seed: int) -> DataFrame:
     )
 
 
+def summary(triplets: DataFrame, found: DataFrame) -> dict[str, object]:
+    """Count candidates by split, and triplets and anchors by strategy and kind."""
+    counts = triplets.groupBy("strategy", "kind").agg(
+        F.count("*").alias("triplets"), F.countDistinct("anchor").alias("anchors")
+    )
+    drawn = [r.asDict() for r in counts.orderBy("strategy", "kind").collect()]
+    by_split = found.groupBy("split").agg(F.count("*").alias("n")).orderBy("split").collect()
+    return {f"recordings for {r['split']}": r["n"] for r in by_split} | {"triplets": drawn}
+
+
 def _uniform(seed: int, purpose: str) -> Column:
     """Draw a number from 0 to 1, by anchor and draw."""
     hashed = F.xxhash64(F.lit(seed), F.lit(purpose), "recording_id", "draw")
