@@ -63,8 +63,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     if args.picture:
         shown = {row[0]: pictures.map_sample(rows, n_tracks, args.seed)}
         pictures.write(pictures.cluster_map(shown), args.picture)
-    if args.k_picture:
-        pictures.write(pictures.k_choice(tried), args.k_picture)
+    pictures.write(pictures.k_choice(tried), args.k_picture)
     return {"model": row[0], **worth.summary(), "tried": tried, "clusters": described}
 
 

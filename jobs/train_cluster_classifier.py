@@ -1,8 +1,7 @@
 """train_cluster_classifier: an SGD classifier learns the clusters in batches of 500.
 
 Reads   track_features, cluster_models, track_clusters, tracks
-Writes  models (kind classifier: skops and a card), classifier_fits (figures after every fit),
-        evaluations (does it overfit?), pictures
+Writes  models (skops and a card), classifier_fits, evaluations (does it overfit?), pictures
 
     ./spark-submit.sh train_cluster_classifier --lake /data/lake --preset quarters-4 --picture fits.png
 """
@@ -10,9 +9,7 @@ Writes  models (kind classifier: skops and a card), classifier_fits (figures aft
 from __future__ import annotations
 
 import argparse
-import tempfile
 from dataclasses import asdict
-from pathlib import Path
 
 from pyspark.storagelevel import StorageLevel
 
@@ -20,7 +17,7 @@ from lib.catalog import card, classifier, overfitting, pictures
 from lib.catalog.cluster_rows import find_model
 from lib.io.job import Job, Summary, job_parser, positive
 from lib.io.lake import Lake
-from lib.io.models import Model, model_id_of, register
+from lib.io.models import model_id_of
 from schemas.classifier_fits import CLASSIFIER_FITS
 from schemas.cluster_models import CLUSTER_MODELS
 from schemas.evaluations import EVALUATIONS
@@ -53,35 +50,30 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     clusters = find_model(lake, args.cluster_model)
     config = classifier.config_of(args.preset, epochs=args.epochs, seed=args.seed)
     which = {"encoding": clusters.encoding, "cluster_model_id": clusters.cluster_model_id}
-    rows = classifier.labelled(
-        lake.read(TRACK_FEATURES), lake.read(TRACK_CLUSTERS), config, **which
-    ).persist(StorageLevel.DISK_ONLY)
-    k = len(clusters.centers)
+    features, labels, k = (
+        lake.read(TRACK_FEATURES),
+        lake.read(TRACK_CLUSTERS),
+        len(clusters.centers),
+    )
+    rows = classifier.labelled(features, labels, config, **which).persist(StorageLevel.DISK_ONLY)
     model, fits = classifier.train(rows, k, config)
     result = classifier.judge(rows, model, k, config)
-    data = overfitting.sampled(rows, lake.read(TRACKS), config)
-    checks = overfitting.checks(data, clusters.centers, config)
+    sample = overfitting.sampled(rows, lake.read(TRACKS), config)
+    checks = overfitting.checks(sample, clusters.centers, config)
     settings = asdict(config) | which
     model_id = model_id_of("classifier", settings, dict(lake.inputs))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "classifier.skops"
-        classifier.save(model, path)
-        uri = register(lake, Model(model_id, "classifier", str(path), settings, result))
-        card.write(model, card.Facts(model_id, settings, result, overfitting.listed(checks)), uri)
+    listed = overfitting.listed(checks)
+    card.keep(lake, model, card.Facts(model_id, settings, result, listed))
     lake.upsert_rows(classifier.fit_rows(model_id, config.preset, fits), CLASSIFIER_FITS)
     lake.upsert_rows(overfitting.evaluation_rows(model_id, which, checks), EVALUATIONS)
     pictures.write(pictures.fits(fits), args.picture)
-    pictures.write(pictures.overfitting(overfitting.listed(checks)), args.overfitting_picture)
-    return {
-        "model": model_id, "labels": clusters.cluster_model_id, "fits": int(fits["fit"].max()),
-        **result, "does it overfit": overfitting.listed(checks),
-    }  # fmt: skip
+    pictures.write(pictures.overfitting(listed), args.overfitting_picture)
+    return {"model": model_id, **which, "fits": len(fits) // 2, **result, "does it overfit": listed}
 
 
 READS = (TRACK_FEATURES, CLUSTER_MODELS, TRACK_CLUSTERS, TRACKS)
-JOB = Job(
-    "train_cluster_classifier", parse_args, run, READS, (MODELS, CLASSIFIER_FITS, EVALUATIONS)
-)
+WRITES = (MODELS, CLASSIFIER_FITS, EVALUATIONS)
+JOB = Job("train_cluster_classifier", parse_args, run, READS, WRITES)
 
 if __name__ == "__main__":
     JOB.main()

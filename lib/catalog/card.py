@@ -11,7 +11,10 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 from skops.card import Card
 
+from lib.catalog.classifier import save
 from lib.io import files
+from lib.io.lake import Lake
+from lib.io.models import Model, register
 
 USE = (
     "Gives a track one of the clusters of `{cluster_model_id}` by its features (encoding "
@@ -34,14 +37,16 @@ class Facts:
     checks: list[dict[str, Any]]
 
 
-def write(model: Pipeline, facts: Facts, model_uri: str) -> str:
-    """Write README.md beside the model's file; return its URI."""
-    uri = f"{model_uri.rsplit('/', 1)[0]}/README.md"
+def keep(lake: Lake, model: Pipeline, facts: Facts) -> None:
+    """Register the model in the lake, and write its card, README.md, beside its file."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "README.md"
-        path.write_text(render(model, facts))
-        files.put(path, uri)
-    return uri
+        path, page = Path(folder) / "classifier.skops", Path(folder) / "README.md"
+        save(model, path)
+        page.write_text(render(model, facts))
+        uri = register(
+            lake, Model(facts.model_id, "classifier", str(path), facts.settings, facts.result)
+        )
+        files.put(page, f"{uri.rsplit('/', 1)[0]}/README.md")
 
 
 def render(model: Pipeline, facts: Facts) -> str:
