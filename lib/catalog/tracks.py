@@ -89,9 +89,13 @@ def header_of(uri: str) -> list[str]:
     system, inside = filesystem(uri)
     try:
         # The stream unpacks .gz by the name.
-        with io.TextIOWrapper(system.open_input_stream(inside), "utf-8-sig", newline="") as file:
+        with io.TextIOWrapper(
+            system.open_input_stream(inside), "utf-8-sig", errors="replace", newline=""
+        ) as file:  # a broken row further down is that row's affair
             header = next(csv.reader(file), [])
-    except (UnicodeDecodeError, OSError, EOFError, csv.Error) as error:
+        if any(_REPLACED in name for name in header):
+            raise UnicodeError(f"its first line reads {header}")
+    except (UnicodeError, OSError, EOFError, csv.Error) as error:
         raise InputError(
             f"catalogue must be a CSV file in UTF-8, got {uri!r} ({error}); export it as CSV"
         ) from error
