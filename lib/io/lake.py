@@ -238,8 +238,8 @@ class Lake:
         else:
             writer.save(f"{self.uri.rstrip('/')}/{table.name}")
         self.outputs[table.name] = self.version(table)
-        metrics = self._delta(table).history(1).select("operationMetrics").collect()[0][0]
-        n_rows = int(metrics["numOutputRows"])
+        # Not Delta's numOutputRows: it counts rows of other sets that lay in the same files.
+        n_rows = self.spark.table(self.identifier(table)).where(condition).count()
         self.n_rows += n_rows
         return n_rows
 

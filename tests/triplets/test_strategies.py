@@ -275,7 +275,7 @@ def test_mined_triplets_keep_the_rules_and_the_promise_of_their_way(bucket, how,
 @pytest.mark.spark
 def test_mined_triplets_of_a_lake_are_near_and_the_same_whatever_the_partitions(spark, monkeypatch):
     rows = catalogue(12)
-    monkeypatch.setattr(mining, "BUCKET", 12)
+    monkeypatch.setattr(mining, "BUCKET", 20)  # two of them, several families in each
     rng = np.random.default_rng(0)
     unit = {r[0]: v / np.linalg.norm(v) for r in rows for v in [rng.standard_normal(4)]}
     left_out = rows[0][0]
