@@ -39,14 +39,16 @@ def load(network: str, weights: bytes | None, seed: int) -> torch.nn.Module:
     """
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    net = networks.build(network)
-    if weights:
-        try:
-            net.load_state_dict(deserialize(weights))
-        except (RuntimeError, SafetensorError) as error:
-            raise InputError(
-                f"weights must be those of {network}, got others ({str(error).splitlines()[0]})"
-            ) from error
+    if not weights:
+        return networks.build(network).eval()
+    try:
+        state = deserialize(weights)
+        net = networks.build(network, towers=networks.n_towers(state))
+        net.load_state_dict(state)
+    except (RuntimeError, SafetensorError) as error:
+        raise InputError(
+            f"weights must be those of {network}, got others ({str(error).splitlines()[0]})"
+        ) from error
     return net.eval()
 
 

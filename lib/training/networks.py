@@ -13,6 +13,7 @@ invariance by the maximum over rolls). Radenović et al. "GeM pooling." TPAMI 20
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -162,6 +163,10 @@ class CoverNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Embed (B, 36, T) as (B, 12 * d), unit norm, turned to its strongest pitch class."""
+        return turn_to_strongest(self.rows(x)).flatten(1)
+
+    def rows(self, x: torch.Tensor) -> torch.Tensor:
+        """Embed (B, 36, T) as (B, 12, d), unit norm, in the recording's own key."""
         y = self.blocks(x.reshape(len(x), 3, 12, -1))
         weight = torch.softmax(self.attention(y), dim=3)
         attended = (y * weight).sum(dim=3)
@@ -169,8 +174,38 @@ class CoverNet(nn.Module):
         gem = y.clamp(min=1e-4).pow(power).mean(dim=3).pow(1 / power)
         rows = self.head(torch.cat([attended, gem], dim=1).transpose(1, 2))  # (B, 12, d)
         rows = rows - rows.mean(dim=1, keepdim=True)
-        rows = F.normalize(rows.flatten(1), dim=1).reshape(rows.shape)
-        return turn_to_strongest(rows).flatten(1)
+        return F.normalize(rows.flatten(1), dim=1).reshape(rows.shape)
+
+
+class CoverNets(nn.Module):
+    """Covernets trained apart, side by side: their rows stand beside one another and roll together."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        self.towers = nn.ModuleList([CoverNet() for _ in range(n)])
+        self.shape = (12, sum(tower.shape[1] for tower in self.towers))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Embed (B, 36, T) as (B, 12 * d), unit norm, turned to its strongest pitch class."""
+        rows = torch.cat([tower.rows(x) for tower in self.towers], dim=2)
+        return turn_to_strongest(rows / len(self.towers) ** 0.5).flatten(1)
+
+
+def side_by_side(weights: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Return the weights of `CoverNets` of the weights of several covernets."""
+    return {f"towers.{i}.{name}": w for i, one in enumerate(weights) for name, w in one.items()}
+
+
+def n_towers(weights: Mapping[str, torch.Tensor]) -> int:
+    """Return how many covernets stand side by side in these weights.
+
+    Examples
+    --------
+    >>> one = CoverNet().state_dict()
+    >>> n_towers(one), n_towers(side_by_side([one, one]))
+    (1, 2)
+    """
+    return len({name.split(".")[1] for name in weights if name.startswith("towers.")}) or 1
 
 
 def turn_to_strongest(rows: torch.Tensor) -> torch.Tensor:
@@ -194,8 +229,8 @@ def n_rolls_of(network: nn.Module) -> int:
     return shape[0] if len(shape) == 2 else 1
 
 
-def build(network: str, *, weights: str | None = None) -> nn.Module:
-    """Return a fresh network by name.
+def build(network: str, *, weights: str | None = None, towers: int = 1) -> nn.Module:
+    """Return a fresh network by name; covernet of several towers where so many are asked for.
 
     Raises
     ------
@@ -203,7 +238,7 @@ def build(network: str, *, weights: str | None = None) -> nn.Module:
         If the name is unknown or the weights cannot be loaded.
     """
     if network == "covernet":
-        return CoverNet()
+        return CoverNets(towers) if towers > 1 else CoverNet()
     if network == "cnn":
         return Cnn()
     if network in ("resnet18_last_block", "resnet18_all"):
