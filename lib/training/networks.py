@@ -182,13 +182,15 @@ class CoverNets(nn.Module):
 
     def __init__(self, n: int) -> None:
         super().__init__()
-        self.towers = nn.ModuleList([CoverNet() for _ in range(n)])
-        self.shape = (12, sum(tower.shape[1] for tower in self.towers))
+        towers = [CoverNet() for _ in range(n)]
+        self.towers = nn.ModuleList(towers)
+        self.rows_of = [tower.rows for tower in towers]
+        self.shape = (12, sum(tower.shape[1] for tower in towers))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Embed (B, 36, T) as (B, 12 * d), unit norm, turned to its strongest pitch class."""
-        rows = torch.cat([tower.rows(x) for tower in self.towers], dim=2)
-        return turn_to_strongest(rows / len(self.towers) ** 0.5).flatten(1)
+        rows = torch.cat([rows_of(x) for rows_of in self.rows_of], dim=2)
+        return turn_to_strongest(rows / len(self.rows_of) ** 0.5).flatten(1)
 
 
 def side_by_side(weights: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
