@@ -1,10 +1,12 @@
 """Pictures and sounds of docs/: one song, its representations, its augmentations, six versions of it.
 
-python -m benchmarks.pictures      # the versions need fluidsynth and fluid-soundfont-gm
+python -m benchmarks.pictures                   # needs fluidsynth and fluid-soundfont-gm
+python -m benchmarks.pictures --sounds FOLDER   # and writes the six versions there as MP3
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -73,14 +75,16 @@ def representations() -> None:
     figure.savefig(OUT / "representations.png", dpi=80)
 
 
-def versions() -> None:
-    """Draw six versions of one song and write their first seconds as MP3."""
+def versions(sounds: Path | None) -> None:
+    """Draw six versions of one song; write their first seconds as MP3 where asked for."""
     fonts, song = fluid.checked([FONT]), compose(3, 0)
     figure = Figure(figsize=(11, 6.5), layout="constrained")
     for number, axes in enumerate(figure.subplots(2, 3).ravel(), 1):
         spec = replace(sample_spec(song, number, fonts=fonts), form=(0, 1, 2), intro=0, solo=-1)
         sound = render(arrange(song, spec), spec)[: SECONDS * RATE]
-        sf.write(OUT / f"version-{number}.mp3", sound, RATE)
+        if sounds:
+            sounds.mkdir(parents=True, exist_ok=True)
+            sf.write(sounds / f"version-{number}.mp3", sound, RATE)
         title = (
             f"{number}: {spec.transpose:+d} semitones, tempo x {spec.tempo_ratio:.2f}, {spec.lead},\n"
             f"{spec.chord_instrument} ({spec.pattern}), bass {spec.bass}, drums {spec.drums}"
@@ -91,9 +95,12 @@ def versions() -> None:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sounds", type=Path, metavar="FOLDER")
+    sounds = parser.parse_args().sounds
     OUT.mkdir(parents=True, exist_ok=True)
     representations()
-    versions()
+    versions(sounds)
 
 
 if __name__ == "__main__":

@@ -48,13 +48,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Train batch by batch, look for overfitting, save the model as skops beside its card."""
     clusters = find_model(lake, args.cluster_model)
-    config = classifier.config_of(args.preset, epochs=args.epochs, seed=args.seed)
-    which = {"encoding": clusters.encoding, "cluster_model_id": clusters.cluster_model_id}
-    features, labels, k = (
-        lake.read(TRACK_FEATURES),
-        lake.read(TRACK_CLUSTERS),
+    k, config = (
         len(clusters.centers),
+        classifier.config_of(args.preset, epochs=args.epochs, seed=args.seed),
     )
+    which = {"encoding": clusters.encoding, "cluster_model_id": clusters.cluster_model_id}
+    features, labels = lake.read(TRACK_FEATURES), lake.read(TRACK_CLUSTERS)
     rows = classifier.labelled(features, labels, config, **which).persist(StorageLevel.DISK_ONLY)
     model, fits = classifier.train(rows, k, config)
     result = classifier.judge(rows, model, k, config)
