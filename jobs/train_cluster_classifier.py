@@ -48,20 +48,17 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Train batch by batch, look for overfitting, save the model as skops beside its card."""
     clusters = find_model(lake, args.cluster_model)
-    k, config = (
-        len(clusters.centers),
-        classifier.config_of(args.preset, epochs=args.epochs, seed=args.seed),
-    )
+    config = classifier.config_of(args.preset, epochs=args.epochs, seed=args.seed)
     which = {"encoding": clusters.encoding, "cluster_model_id": clusters.cluster_model_id}
     features, labels = lake.read(TRACK_FEATURES), lake.read(TRACK_CLUSTERS)
     rows = classifier.labelled(features, labels, config, **which).persist(StorageLevel.DISK_ONLY)
+    k = len(clusters.centers)
     model, fits = classifier.train(rows, k, config)
     result = classifier.judge(rows, model, k, config)
     sample = overfitting.sampled(rows, lake.read(TRACKS), config)
     checks = overfitting.checks(sample, clusters.centers, config)
-    settings = asdict(config) | which
+    settings, listed = asdict(config) | which, overfitting.listed(checks)
     model_id = model_id_of("classifier", settings, dict(lake.inputs))
-    listed = overfitting.listed(checks)
     card.keep(lake, model, card.Facts(model_id, settings, result, listed))
     lake.upsert_rows(classifier.fit_rows(model_id, config.preset, fits), CLASSIFIER_FITS)
     lake.upsert_rows(overfitting.evaluation_rows(model_id, which, checks), EVALUATIONS)
