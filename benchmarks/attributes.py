@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.table import Table as Grid
 from scipy.signal import resample_poly
 
-from lib.audio import attributes, fluid, song_files
+from benchmarks.measure import some_songs
+from lib.audio import attributes, fluid
 from lib.audio.render import render
 from lib.audio.representations import compute, parameters
-from lib.audio.songs import compose
 from lib.audio.versions import arrange, sample_spec, truth_of
 
 RATE = 16_000
@@ -80,12 +80,7 @@ def main() -> None:
     parser.add_argument("--n-songs", type=int, default=40, metavar="N", help="default: %(default)s")
     parser.add_argument("--fonts", nargs="+", default=[], metavar="FONT")
     args = parser.parse_args()
-    if args.songs:
-        names = song_files.found(args.songs, None)
-        step = max(len(names) // args.n_songs, 1)
-        songs = [song_files.loader(args.songs)(n) for n in names[::step][: args.n_songs]]
-    else:
-        songs = [compose(n, 0) for n in range(args.n_songs)]
+    songs = some_songs(args.songs, args.n_songs)
     fonts = fluid.checked(args.fonts)
     outcomes: dict[str, Counter[str]] = {}
     for song in songs:

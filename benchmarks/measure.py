@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 from pyspark.sql import SparkSession
 
+from lib.audio import song_files
+from lib.audio.songs import Song, compose
 from tests.conftest import settings
 
 CORES = 2
@@ -24,6 +26,15 @@ def timed(action: Callable[[], object], repeats: int = 5) -> float:
         action()
         times.append(time.perf_counter() - started)
     return statistics.median(times)
+
+
+def some_songs(folder: str | None, n: int) -> list[Song]:
+    """Return n songs, evenly out of a folder; without one, composed here."""
+    if not folder:
+        return [compose(number, 0) for number in range(n)]
+    names = song_files.found(folder, None)
+    load = song_files.loader(folder)
+    return [load(name) for name in names[:: max(len(names) // n, 1)][:n]]
 
 
 def session() -> SparkSession:

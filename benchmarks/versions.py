@@ -18,10 +18,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table as Grid
 
-from lib.audio import direct, fluid, song_files, spectrograms
+from benchmarks.measure import some_songs
+from lib.audio import direct, fluid, spectrograms
 from lib.audio.render import render
 from lib.audio.representations import compute, fold, parameters
-from lib.audio.songs import Song, compose
+from lib.audio.songs import Song
 from lib.audio.versions import NUISANCES, VersionSpec, arrange, only, sample_spec
 from lib.evaluation.intervals import bootstrap
 from lib.evaluation.metrics import per_query
@@ -141,12 +142,7 @@ def main() -> None:
     if args.manifest:
         console.print(apart(real_pairs(args.manifest, args.audio_root)))
         return
-    if args.songs:
-        names = song_files.found(args.songs, None)
-        step = max(len(names) // args.n_songs, 1)
-        songs = [song_files.loader(args.songs)(n) for n in names[::step][: args.n_songs]]
-    else:
-        songs = [compose(n, 0) for n in range(args.n_songs)]
+    songs = some_songs(args.songs, args.n_songs)
     fonts = fluid.checked(args.fonts)
     console.print(nuisance_table(songs, args.versions, fonts))
     made = [
