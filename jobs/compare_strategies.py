@@ -14,7 +14,7 @@ from lib.evaluation.compare import compare
 from lib.io.job import Job, Summary, job_parser, positive
 from lib.io.lake import Lake
 from lib.training.config import BACKENDS, PRESETS
-from lib.triplets.strategies import STRATEGIES
+from lib.triplets.strategies import MIX, STRATEGIES
 from schemas.evaluations import EVALUATIONS
 from schemas.models import MODELS
 from schemas.recordings import RECORDINGS
@@ -29,7 +29,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--data-set", required=True, metavar="NAME", help="judge: its test recordings"
     )
-    parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=list(STRATEGIES))
+    parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=[*MIX, "mix"])
     parser.add_argument("--networks", nargs="+", choices=sorted(PRESETS), default=["covernet"])
     parser.add_argument(
         "--epochs", type=positive, default=4, metavar="N", help="budget (default: 4)"
