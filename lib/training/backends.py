@@ -115,12 +115,17 @@ class Follower:
         return bool(messages)
 
     def _end(self) -> None:
-        """Kill what the launcher started; some of it is in sessions of its own, so one by one."""
+        """Kill what the launcher started, and wait until it is gone; some of it is in sessions of
+        its own, so one by one.
+        """
+        ended = []
         for child in set(psutil.Process().children()) - self.before:
             with contextlib.suppress(psutil.NoSuchProcess):
                 for each in (*child.children(recursive=True), child):
                     with contextlib.suppress(psutil.NoSuchProcess):
                         each.kill()
+                        ended.append(each)
+        psutil.wait_procs(ended, timeout=10)
 
 
 def _environment() -> dict[str, str]:

@@ -117,7 +117,7 @@ def start(made, stall_s=60):
     [(signal.SIGKILL, "all ranks must end well"), (signal.SIGSTOP, "a rank stalled")],
 )
 def test_rank_that_dies_or_stalls_ends_the_training_with_one_line(snapshots, tmp_path, by, words):
-    process = start(plan(snapshots, tmp_path, "horovod", epochs=5000), stall_s=15)
+    process = start(plan(snapshots, tmp_path, "horovod", epochs=5000), stall_s=40)
     assert process.stdout.readline() == "epoch\n"
     found = subprocess.run(
         ["pgrep", "-f", f"lib.training.worker {tmp_path}/plan.json"], capture_output=True, text=True
