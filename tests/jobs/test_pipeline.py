@@ -35,7 +35,7 @@ def made(spark, tmp_path_factory):
 def run(spark, folder):
     args = run_pipeline.parse_args([
         "--lake", str(folder / "lake"), "--work", str(folder), "--demo", "--demo-works", "24",
-        "--epochs", "4", "--compare-epochs", "1", "--classifier-epochs", "1", "--per-anchor", "2",
+        "--epochs", "16", "--compare-epochs", "1", "--classifier-epochs", "1", "--per-anchor", "2",
         "--crop", "15", "--json", str(folder / "said.json"),
     ])  # fmt: skip
     assert run_pipeline.JOB.execute(spark, args) == DONE
