@@ -115,8 +115,15 @@ class Known:
         """Return how sure each distance is, as columns of an answer."""
         if self.calibration is None:
             return [{"random pairs nearer": f"{np.mean(self.others <= d):.2%}"} for d in distances]
-        p = self.calibration.probability(distances, calibration.prior_among(n_candidates))
-        return [{"probability": round(float(x), 4)} for x in p]
+        return probabilities(self.calibration, distances, n_candidates)
+
+
+def probabilities(
+    fitted: Calibration, distances: np.ndarray, n_candidates: int
+) -> list[dict[str, object]]:
+    """Return how probable a cover is at each distance, as a column of an answer."""
+    p = fitted.probability(distances, calibration.prior_among(n_candidates))
+    return [{"probability": round(float(x), 4)} for x in p]
 
 
 def of_card(network: Network) -> Calibration | None:
@@ -135,13 +142,13 @@ def known_to(lake: Lake, network: Network) -> Known:
     """
     names = ["recording_id", "title", "artist", "work_id", "split", "state"]
     about: dict[str, tuple[str, ...]] = {}
-    for batch in read_rows(lake.snapshot(RECORDINGS), names, reader="pyarrow"):
+    for batch in read_rows(lake.snapshot(RECORDINGS), names, reader="arrow"):
         for rid, *told, state in zip(*(batch[n] for n in names), strict=True):
             if state == "present":
                 about[rid] = tuple("" if x is None else x for x in told)
     ids, vectors = [], []
     columns = ["recording_id", "model_id", "segment", "vector"]
-    for batch in read_rows(lake.snapshot(EMBEDDINGS), columns, reader="pyarrow"):
+    for batch in read_rows(lake.snapshot(EMBEDDINGS), columns, reader="arrow"):
         own = (batch["model_id"] == network.model_id) & (batch["segment"] == 0)
         for rid, vector in zip(batch["recording_id"][own], batch["vector"][own], strict=True):
             if rid in about:
@@ -233,7 +240,7 @@ def compare_pair(lake: Lake, model: str, pair: Sequence[str]) -> dict[str, objec
     apart = distances_to(a, b[None], network.n_rolls)
     sure: dict[str, object] = {}
     if said := of_card(network):
-        sure = {"probability": round(float(said.probability(apart)[0]), 4)}
+        (sure,) = probabilities(said, apart, 1)
     elif lake.exists(EMBEDDINGS) and lake.exists(RECORDINGS):
         (sure,) = known_to(lake, network).sure(apart, 1)
     answer = {
