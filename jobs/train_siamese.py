@@ -50,6 +50,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "--crop", type=float, metavar="S", help="seconds of audio a training example"
     )
     parser.add_argument(
+        "--segments",
+        type=positive,
+        metavar="N",
+        help="that --loss clews cuts a crop in (default: 3)",
+    )
+    parser.add_argument(
         "--weights", metavar="PATH", help="ImageNet weights, or imagenet to fetch them"
     )
     parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint")
@@ -82,7 +88,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Train, register, show the last epoch."""
     settings = config.preset(
         args.preset, epochs=args.epochs, batch_size=args.batch_size, loss=args.loss, seed=args.seed,
-        learning_rate=args.learning_rate, crop_s=args.crop, weights=args.weights,
+        learning_rate=args.learning_rate, crop_s=args.crop, segments=args.segments, weights=args.weights,
         class_weight=args.class_weight, pairs_per_work=args.pairs_per_work, schedule=args.schedule,
         patience=args.patience, mixed_precision=args.mixed_precision,
     )  # fmt: skip

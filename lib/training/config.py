@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 
-LOSSES = ("triplet", "batch_hard", "supcon", "ntxent")
+LOSSES = ("triplet", "batch_hard", "supcon", "ntxent", "clews")
 SCHEDULES = ("constant", "cosine")
 BACKENDS = ("horovod", "horovod-spark", "torch-distributor")
 
@@ -33,6 +33,8 @@ class TrainConfig:
     # other works, not the triplets' own negatives, are what they are told from.
     pairs_per_work: int = 1
     crop_s: float = 10.0
+    segments: int = 3  # that the loss clews cuts a crop in
+    best_pairs: int = 3  # of segments, by which the loss clews compares two crops of a work
     max_grad_norm: float = 5.0
     schedule: str = "constant"
     patience: int = 0
@@ -45,7 +47,9 @@ class TrainConfig:
         """Refuse what cannot be trained."""
         if self.loss not in LOSSES:
             raise ValueError(f"loss must be one of {LOSSES}, got {self.loss!r}")
-        for name in ("batch_size", "epochs", "learning_rate", "crop_s", "temperature"):
+        for name in (
+            "batch_size", "epochs", "learning_rate", "crop_s", "temperature", "segments", "best_pairs",
+        ):  # fmt: skip
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         if self.pairs_per_work < 1 or (self.loss == "triplet" and self.pairs_per_work > 1):

@@ -123,9 +123,9 @@ def train(
                 group["lr"] = rate
             x, labels = x.to(device), labels.to(device)
             with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
-                embedded = network(x.flatten(0, 1))
+                embedded = network(pieces_of(x, config))
             embedded = embedded.float()
-            loss = loss_of(embedded.reshape(*labels.shape, -1), labels)
+            loss = loss_of(as_compared(embedded, labels, config), labels)
             optimizer.zero_grad()
             loss.backward()
             ranks.finish_gradients(both, optimizer)
@@ -178,6 +178,21 @@ def learning_rate(config: TrainConfig, step: int, n_steps: int) -> float:
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 
+def pieces_of(x: torch.Tensor, config: TrainConfig) -> torch.Tensor:
+    """Return what the network embeds of (k, B, n_bins, T) crops: those, or each cut in segments."""
+    if config.loss != "clews":
+        return x.flatten(0, 1)
+    length = x.shape[-1] // config.segments
+    cut = x[..., : length * config.segments].unflatten(-1, (config.segments, length))
+    return cut.movedim(-2, 2).flatten(0, 2)
+
+
+def as_compared(embedded: torch.Tensor, labels: torch.Tensor, config: TrainConfig) -> torch.Tensor:
+    """Return embeddings of `pieces_of` by their place: (k, B, d), or (k, B, segments, d)."""
+    n = (config.segments,) if config.loss == "clews" else ()
+    return embedded.reshape(*labels.shape, *n, -1)
+
+
 @torch.no_grad()
 def evaluate(
     network: nn.Module, config: TrainConfig, data: Data, ranks: Ranks, speaker: Speaker
@@ -197,6 +212,8 @@ def evaluate(
         x, labels = x.to(device), labels.to(device)
         embedded = network(x.flatten(0, 1)).reshape(*labels.shape, -1)
         near, far = (paired_distance(embedded[0], other, n_rolls) for other in embedded[1:])
+        if config.loss == "clews":
+            embedded = as_compared(network(pieces_of(x, config)), labels, config)
         loss = loss_of(embedded, labels)
         right = (near < far).double() + 0.5 * (near == far).double()
         sums += torch.tensor([float(loss) * len(indices), float(right.sum()), len(indices)])

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.training import config, distances, losses, networks
+from lib.training import config, distances, loop, losses, networks
 from lib.training.config import PRESETS, preset
 
 
@@ -94,6 +94,54 @@ def test_cross_entropy_over_classes_is_torchs_of_the_best_rolls():
     classes = torch.nn.functional.cross_entropy(torch.as_tensor(logits), labels.flatten())
     metric = losses.MetricLoss(settings_, 12)(x, labels)
     assert float(of(x, labels)) == pytest.approx(float(metric + 0.7 * classes), rel=1e-5)
+
+
+def naive_segment_loss(segments, labels, n_rolls, gamma, best):
+    """The paper's loss in loops over recordings and their segments."""
+    m, positive, alone = len(segments), [], []
+    for i in range(m):
+        others = []
+        for j in range(m):
+            s = naive_best_roll(segments[i], segments[j], n_rolls)
+            if labels[i] != labels[j]:
+                others.append(np.exp(-gamma * (2 - 2 * s.max())))
+            elif i < j:
+                taken = []
+                while s.size and len(taken) < best:
+                    row, column = np.unravel_index(s.argmax(), s.shape)
+                    taken.append(s[row, column])
+                    s = np.delete(np.delete(s, row, 0), column, 1)
+                positive.append(2 - 2 * np.mean(taken))
+        alone.append(np.log(np.mean(others)))
+    return gamma * np.mean(positive) + np.mean(alone)
+
+
+@pytest.mark.parametrize(("n_segments", "best"), [(1, 3), (3, 1), (3, 3), (4, 2)])
+def test_segment_loss_is_the_papers_in_loops(n_segments, best):
+    segments = unit(6 * n_segments, 24, 5).reshape(6, n_segments, 24)
+    labels = torch.tensor([0, 0, 1, 1, 1, 2])
+    found = losses.segment_loss(segments, labels, n_rolls=12, gamma=5.0, best=best)
+    expected = naive_segment_loss(segments, labels.numpy(), 12, 5.0, best)
+    assert float(found) == pytest.approx(expected, rel=1e-4)
+
+
+def test_segment_loss_forgives_segments_in_another_order():
+    segments = unit(12, 24, 6).reshape(4, 3, 24)
+    moved = segments[:, [2, 0, 1]]
+    labels, told = torch.tensor([0, 0, 1, 1]), {"n_rolls": 12, "gamma": 5.0, "best": 3}
+    mixed = torch.stack([segments[0], moved[1], segments[2], moved[3]])
+    torch.testing.assert_close(
+        losses.segment_loss(mixed, labels, **told), losses.segment_loss(segments, labels, **told)
+    )
+
+
+def test_a_crop_is_cut_into_segments_in_order_and_put_back_in_place():
+    settings_ = preset("covernet", loss="clews", segments=3)
+    x = torch.arange(2 * 5 * 4 * 10.0).reshape(2, 5, 4, 10)
+    pieces = loop.pieces_of(x, settings_)
+    assert pieces.shape == (30, 4, 3)
+    back = loop.as_compared(pieces.flatten(1), torch.zeros(2, 5), settings_)
+    torch.testing.assert_close(back[1, 2, 1], x[1, 2, :, 3:6].flatten())
 
 
 def test_loss_without_class_weight_has_no_weights():
