@@ -56,7 +56,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help="that --loss clews cuts a crop in (default: 3)",
     )
     parser.add_argument(
-        "--weights", metavar="PATH", help="ImageNet weights, or imagenet to fetch them"
+        "--weights",
+        metavar="PATH",
+        help="to begin with: covernet's file; for ResNet-18 ImageNet's, or imagenet to fetch them",
     )
     parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint")
     parser.add_argument(

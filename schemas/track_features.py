@@ -31,6 +31,12 @@ TRACK_FEATURES = Table(
             T.ArrayType(T.DoubleType()),
             "The encoded vector that clusters and similarity use",
         ),
+        Column(
+            "tempo_confidence",
+            T.DoubleType(),
+            "Estimated alone: of the tempo beside its half, double, third and threefold, 0-1",
+            nullable=True,
+        ),
         Column("scaler_id", T.StringType(), "Model that scaled it (models.model_id)"),
         Column(
             "tracks_version",
@@ -47,6 +53,7 @@ TRACK_FEATURES = Table(
         "x_vector_has_six": "size(x_vector) = 6",
         "x_vector_is_finite": "forall(x_vector, x -> x IS NOT NULL AND NOT isnan(x))",
         "features_are_finite": "forall(features, x -> x IS NOT NULL AND NOT isnan(x))",
+        "tempo_confidence_in_range": "tempo_confidence IS NULL OR tempo_confidence BETWEEN 0 AND 1",
         "source_is_known": "source IN ('catalog', 'estimated')",
         "encoding_is_known": "encoding IN ('raw', 'musical')",
     },

@@ -27,13 +27,15 @@ from schemas.recordings import NOTES
 
 _MAJOR = np.array([6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88])
 _MINOR = np.array([6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17])
+_OCTAVES = (1 / 3, 1 / 2, 2, 3)  # lags that a beat is mistaken for
 _NUMBERS = {
     "danceability": T.DoubleType(), "energy": T.DoubleType(), "key": T.IntegerType(),
     "mode": T.IntegerType(), "valence": T.DoubleType(), "tempo": T.DoubleType(),
 }  # fmt: skip
+_HEARD = _NUMBERS | {"tempo_confidence": T.DoubleType()}
 _OUTCOME = T.StructType(
     [T.StructField("recording_id", T.StringType())]
-    + [T.StructField(name, kind) for name, kind in _NUMBERS.items()]
+    + [T.StructField(name, kind) for name, kind in _HEARD.items()]
 )
 
 
@@ -47,6 +49,7 @@ class Attributes:
     mode: int
     valence: float
     tempo: float
+    tempo_confidence: float  # of tempo beside its half, double, third and threefold, 0-1
 
 
 def key_of(chroma: np.ndarray) -> tuple[int, int]:
@@ -64,25 +67,33 @@ def key_of(chroma: np.ndarray) -> tuple[int, int]:
     return key, mode
 
 
-def tempo_of(onset: np.ndarray, frames_per_second: float) -> tuple[float, float]:
-    """Return (tempo [BPM], pulse strength 0-1) of an onset strength curve, shape (T,)."""
+def tempo_of(onset: np.ndarray, frames_per_second: float) -> tuple[float, float, float]:
+    """Return (tempo [BPM], pulse strength, confidence, both 0-1) of an onset strength curve, (T,).
+
+    Confidence answers the question of the octave: the tempo's weighted correlation as a share of its own
+    and that of the best of its half, double, third and threefold. 0.5: another is as likely.
+    """
     # Smoothed, or pulses that fall between frames are found again only at a multiple of their beat.
     smooth = np.convolve(onset, np.hanning(7), mode="same")
     centred = smooth - smooth.mean()
     if len(centred) < 4 * frames_per_second or not centred.any():
-        return 0.0, 0.0
+        return 0.0, 0.0, 0.0
     spectrum = np.abs(np.fft.rfft(centred, 2 * len(centred))) ** 2
     correlation = np.fft.irfft(spectrum)[: len(centred)]
     correlation /= correlation[0]
     lags = np.arange(int(frames_per_second * 60 / 240), int(frames_per_second * 60 / 40))
     bpm = 60 * frames_per_second / lags
     weight = np.exp(-0.5 * (np.log2(bpm / 120) / 0.9) ** 2)
-    best = int(np.argmax(correlation[lags] * weight))
+    score = np.maximum(correlation[lags] * weight, 0)
+    best = int(np.argmax(score))
+    near = [np.abs(lags - lags[best] * r) <= max(1, 0.04 * lags[best] * r) for r in _OCTAVES]
+    rival = max((float(score[n].max()) for n in near if n.any()), default=0.0)
+    confidence = float(score[best] / ((score[best] + rival) or 1.0))
     lag = float(lags[best])
     if 0 < best < len(lags) - 1:  # a parabola through the peak and its neighbours
         a, b, c = correlation[lags[best] - 1 : lags[best] + 2]
         lag += 0.5 * (a - c) / (a - 2 * b + c) if (a - 2 * b + c) else 0.0
-    return 60 * frames_per_second / lag, float(np.clip(correlation[lags[best]], 0, 1))
+    return 60 * frames_per_second / lag, float(np.clip(correlation[lags[best]], 0, 1)), confidence
 
 
 def attributes_of(decibels: np.ndarray, frames_per_second: float, chroma: np.ndarray) -> Attributes:
@@ -98,7 +109,7 @@ def attributes_of(decibels: np.ndarray, frames_per_second: float, chroma: np.nda
     """
     key, mode = key_of(chroma.reshape(3, 12, -1).sum(axis=(0, 2)))
     flux = np.maximum(np.diff(decibels, axis=1), 0).mean(axis=0)
-    tempo, pulse = tempo_of(flux, frames_per_second)
+    tempo, pulse, confidence = tempo_of(flux, frames_per_second)
     loud = float(np.clip((decibels.mean() + 70) / 50, 0, 1))
     bright = float(np.clip((decibels[64:].mean() - decibels[:64].mean() + 40) / 40, 0, 1))
     return Attributes(
@@ -108,6 +119,7 @@ def attributes_of(decibels: np.ndarray, frames_per_second: float, chroma: np.nda
         mode=mode,
         valence=float(np.clip(0.3 * mode + 0.3 * min(tempo / 180, 1) + 0.4 * bright, 0, 1)),
         tempo=tempo,
+        tempo_confidence=confidence,
     )
 
 
@@ -136,7 +148,7 @@ def known(recordings: DataFrame) -> DataFrame:
     fields = ", ".join(f"`{name}` {kind.simpleString()}" for name, kind in _NUMBERS.items())
     spec = F.from_json("spec", f"truth struct<{fields.replace('` ', '`: ')}>")
     written = recordings.where(F.col("codec") == NOTES).withColumn("_truth", spec["truth"])
-    return written.select("recording_id", "_truth.*")
+    return written.select("recording_id", "_truth.*", F.lit(1.0).alias("tempo_confidence"))
 
 
 def _rows(row: dict) -> list[dict]:

@@ -60,6 +60,7 @@ def render(model: Pipeline, facts: Facts) -> str:
         "Does it overfit?": facts.checks,
     }
     for heading, rows in tables.items():
-        table = pd.DataFrame(rows).round(4).astype(object).fillna("")
+        table = pd.DataFrame(rows).round(4).astype(object)
+        table = table.where(table.notna(), "")
         card.add_table(folded=False, **{heading: table.to_dict("list")})
     return card.render()

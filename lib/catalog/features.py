@@ -103,13 +103,17 @@ def is_unusual(scaler: Scaler) -> Column:
 def feature_rows(
     tracks: DataFrame, scaler: Scaler, encoding: str, *, scaler_id: str, source: str, version: int
 ) -> DataFrame:
-    """Return rows of `track_features`; takes track_id and the six attributes."""
+    """Return rows of `track_features`; takes track_id, the six attributes, any tempo_confidence."""
+    known = "tempo_confidence" in tracks.columns
     return tracks.select(
         "track_id",
         F.lit(encoding).alias("encoding"),
         F.lit(source).alias("source"),
         x_vector().alias("x_vector"),
         encode(scaler, encoding).alias("features"),
+        (F.col("tempo_confidence") if known else F.lit(None).cast("double")).alias(
+            "tempo_confidence"
+        ),
         F.lit(scaler_id).alias("scaler_id"),
         F.lit(version).cast("long").alias("tracks_version"),
     )

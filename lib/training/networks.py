@@ -17,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
 
@@ -74,6 +76,27 @@ class ResNet18(nn.Module):
 def _decibels(x: torch.Tensor) -> torch.Tensor:
     """Bring log-mel (-80 to 0 dB) to about unit spread; other inputs pass."""
     return (x + 40) / 20 if x.min() < -1 else x
+
+
+def _begun(weights: str) -> nn.Module:
+    """Return covernet as a file's weights are, of as many towers: a training goes on from them.
+
+    Raises
+    ------
+    ValueError
+        If the file is missing or holds other weights.
+    """
+    if not Path(weights).is_file():
+        raise ValueError(f"weights must be a .safetensors file, got {weights!r}")
+    try:
+        state = load_file(weights)
+        network = build("covernet", towers=n_towers(state))
+        network.load_state_dict(state)
+    except (RuntimeError, SafetensorError) as error:
+        raise ValueError(
+            f"weights must be covernet's, got others in {weights!r} ({str(error).splitlines()[0]})"
+        ) from error
+    return network
 
 
 def _imagenet(weights: str) -> dict:
@@ -234,11 +257,15 @@ def n_rolls_of(network: nn.Module) -> int:
 def build(network: str, *, weights: str | None = None, towers: int = 1) -> nn.Module:
     """Return a fresh network by name; covernet of several towers where so many are asked for.
 
+    ``weights``: for ResNet-18 a file of ImageNet's or "imagenet", for covernet a file of its own.
+
     Raises
     ------
     ValueError
         If the name is unknown or the weights cannot be loaded.
     """
+    if network == "covernet" and weights:
+        return _begun(weights)
     if network == "covernet":
         return CoverNets(towers) if towers > 1 else CoverNet()
     if network == "cnn":

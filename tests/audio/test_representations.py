@@ -231,6 +231,22 @@ def test_pulses_are_heard_at_their_tempo(bpm):
     rate = 22_050 / 512
     onset = np.zeros(int(rate * 30))
     onset[(np.arange(0, 30, 60 / bpm) * rate).astype(int)] = 1
-    tempo, pulse = attributes.tempo_of(onset, rate)
+    tempo, pulse, confidence = attributes.tempo_of(onset, rate)
     assert tempo == pytest.approx(bpm, rel=0.04)
     assert pulse > 0.2
+    assert 0.5 <= confidence <= 1
+
+
+def test_tempo_is_less_sure_where_every_other_pulse_is_louder():
+    rate = 22_050 / 512
+    even = np.zeros(int(rate * 30))
+    pulses = (np.arange(0, 30, 60 / 120) * rate).astype(int)
+    even[pulses] = 1
+    accented = even.copy()
+    accented[pulses[1::2]] = 0.3
+    (_, _, sure), (_, _, less) = (attributes.tempo_of(x, rate) for x in (even, accented))
+    assert less < sure
+
+
+def test_silence_has_no_tempo():
+    assert attributes.tempo_of(np.zeros(1000), 43.0) == (0.0, 0.0, 0.0)

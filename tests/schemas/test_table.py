@@ -58,6 +58,7 @@ bad_values = {
     ("track_features", "x_vector_has_six"): {"x_vector": [1.0]},
     ("track_features", "x_vector_is_finite"): {"x_vector": [float("nan")] * 6},
     ("track_features", "features_are_finite"): {"features": [None]},
+    ("track_features", "tempo_confidence_in_range"): {"tempo_confidence": 1.5},
     ("track_features", "source_is_known"): {"source": "x"},
     ("track_features", "encoding_is_known"): {"encoding": "x"},
     ("cluster_models", "k_at_least_two"): {"k": 1, "n_features": 6},

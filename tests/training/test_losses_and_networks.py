@@ -3,6 +3,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from lib.training import config, distances, loop, losses, networks
 from lib.training.config import PRESETS, preset
@@ -142,6 +143,24 @@ def test_a_crop_is_cut_into_segments_in_order_and_put_back_in_place():
     assert pieces.shape == (30, 4, 3)
     back = loop.as_compared(pieces.flatten(1), torch.zeros(2, 5), settings_)
     torch.testing.assert_close(back[1, 2, 1], x[1, 2, :, 3:6].flatten())
+
+
+@pytest.mark.parametrize("towers", [1, 2])
+def test_covernet_begins_with_the_weights_of_a_file(tmp_path, towers):
+    path, x = tmp_path / "w.safetensors", torch.rand(2, 36, 40)
+    saved = networks.build("covernet", towers=towers).eval()
+    save_file(saved.state_dict(), path)
+    begun = networks.build("covernet", weights=str(path)).eval()
+    torch.testing.assert_close(begun(x), saved(x))
+
+
+def test_other_weights_than_covernets_are_refused_in_one_line(tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_file(networks.build("cnn").state_dict(), path)
+    with pytest.raises(ValueError, match=r"must be covernet's, got others in .*w\.safe"):
+        networks.build("covernet", weights=str(path))
+    with pytest.raises(ValueError, match=r"must be a \.safetensors file, got 'nowhere'"):
+        networks.build("covernet", weights="nowhere")
 
 
 def test_loss_without_class_weight_has_no_weights():
