@@ -22,12 +22,14 @@ from scipy.ndimage import convolve1d
 from lib.audio import representations
 from lib.audio.render import (
     DRUM_SECONDS,
-    INSTRUMENTS,
     RELEASE_S,
     ROOM,
+    Sound,
     check,
     compressor,
     drum_hit,
+    sound_of,
+    tone,
 )
 from lib.audio.representations import HIGH, LOW, hertz_of, parameters, windows
 from lib.audio.versions import Score, VersionSpec
@@ -84,15 +86,17 @@ def log_frequency(score: Score, spec: VersionSpec) -> np.ndarray:
     rng = np.random.default_rng([spec.seed, 2])
     n_frames = 1 + int(score.duration_s * _P.frames_per_second)
     power = np.zeros((N, n_frames * FINE))
-    for instrument, notes in score.parts.values():
-        _add_notes(power, instrument, notes, spec.tuning_cents / 100)
+    for part, (instrument, notes) in score.parts.items():
+        _add_notes(power, sound_of(spec, part, instrument), notes, spec.tuning_cents / 100)
     heard = hearing()
     seen = heard.sine @ _through_windows(_in_room(power, spec.room))
     seen += _drums(score.drums, n_frames, rng) * ((1 - spec.room) ** 2 + spec.room**2)
     if spec.compression > 0:
         seen *= compressor(seen.sum(axis=0), spec.compression) ** 2
     seen /= 1 + (hertz_of(np.arange(LOW, HIGH)) / spec.lowpass_hz)[:, None] ** 8  # Butterworth
-    variance = power.sum(axis=0).mean() / 2 * 10 ** (spec.noise_db / 10)
+    toned = tone(spec, np.arange(LOW, HIGH)) ** 2
+    seen *= toned[:, None]
+    variance = toned @ power.mean(axis=1) / 2 * 10 ** (spec.noise_db / 10)
     speckle = np.maximum(1 + heard.spread[:, None] * rng.standard_normal(seen.shape), 0) ** 2
     return representations.compress(np.sqrt(seen + variance * heard.noise[:, None] * speckle))
 
@@ -101,11 +105,11 @@ def _heard(sound: np.ndarray, hop: int = _P.hop) -> np.ndarray:
     return representations.magnitudes([sound.astype(np.float32)], replace(_P, hop=hop))
 
 
-def _add_notes(power: np.ndarray, instrument: str, notes: np.ndarray, tuning: float) -> None:
+def _add_notes(power: np.ndarray, sound: Sound, notes: np.ndarray, tuning: float) -> None:
     """Add every harmonic of every note to its semitone, fine frame by fine frame."""
     if not len(notes):
         return
-    strengths, attack, decay, _ = INSTRUMENTS[instrument]
+    strengths, attack, decay, _ = sound
     onset, duration, pitch, velocity = notes.T
     first = np.floor(onset * RATE).astype(int)
     length = np.ceil((duration + RELEASE_S) * RATE).astype(int) + 1

@@ -9,12 +9,13 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+from scipy import fft
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import butter, sosfilt
 
 from lib.audio import fluid
 from lib.audio.representations import hertz_of
-from lib.audio.versions import Score, VersionSpec
+from lib.audio.versions import TONE_PITCHES, Score, VersionSpec
 
 TABLE = 2048
 RELEASE_S = 0.08  # from a note's end to silence
@@ -33,9 +34,26 @@ INSTRUMENTS = {  # strengths of harmonics 1…, attack [s], decay rate [1/s], vi
 }
 
 
+Sound = tuple[tuple[float, ...], float, float, float]  # as INSTRUMENTS has it
+
+
+def sound_of(spec: VersionSpec, part: str, instrument: str) -> Sound:
+    """Return how a part sounds: its own timbre, where the spec has one, else its instrument's."""
+    own = INSTRUMENTS[instrument]
+    if part not in spec.timbre:
+        return own
+    attack, decay, *strengths = spec.timbre[part]
+    return tuple(strengths), attack, decay, own[3]
+
+
+def tone(spec: VersionSpec, midi: np.ndarray) -> np.ndarray:
+    """Return the gain of the spec's equaliser at these pitches, as a factor of magnitudes."""
+    return 10 ** (np.interp(midi, TONE_PITCHES, spec.tone_db or np.zeros(len(TONE_PITCHES))) / 20)
+
+
 @lru_cache(maxsize=256)
-def _wave(instrument: str, n_harmonics: int) -> np.ndarray:
-    strengths = INSTRUMENTS[instrument][0][:n_harmonics]
+def _wave(all_strengths: tuple[float, ...], n_harmonics: int) -> np.ndarray:
+    strengths = all_strengths[:n_harmonics]
     phase = 2 * np.pi * np.arange(TABLE) / TABLE
     wave = sum(a * np.sin((h + 1) * phase + h) for h, a in enumerate(strengths))
     return (wave / np.sqrt(sum(a * a for a in strengths))).astype(np.float32)
@@ -69,9 +87,10 @@ def render(score: Score, spec: VersionSpec, *, sample_rate: int = 16_000) -> np.
     if spec.font:
         return _produce(fluid.play(score, spec, sample_rate), spec, rng, sample_rate)
     mix = np.zeros(int(score.duration_s * sample_rate), dtype=np.float32)
-    for instrument, notes in score.parts.values():
+    for part, (instrument, notes) in score.parts.items():
+        sound = sound_of(spec, part, instrument)
         for onset, duration, pitch, velocity in notes:
-            _add_note(mix, instrument, (onset, duration, pitch, velocity), sample_rate)
+            _add_note(mix, sound, (onset, duration, pitch, velocity), sample_rate)
     for onset, kind, velocity in score.drums:
         _add_drum(mix, onset, int(kind), velocity, rng, sample_rate)
     return _produce(mix, spec, rng, sample_rate)
@@ -86,9 +105,9 @@ def compressor(power: np.ndarray, share: float) -> np.ndarray:
     return np.maximum(power / mean, 1e-4) ** (-share / 2)
 
 
-def _add_note(mix: np.ndarray, instrument: str, note: tuple, sample_rate: int) -> None:
+def _add_note(mix: np.ndarray, sound: Sound, note: tuple, sample_rate: int) -> None:
     onset, duration, pitch, velocity = note
-    _, attack, decay, vibrato = INSTRUMENTS[instrument]
+    strengths, attack, decay, vibrato = sound
     start = int(onset * sample_rate)
     n = min(int((duration + RELEASE_S) * sample_rate), len(mix) - start)
     if n <= 0 or start < 0:
@@ -103,7 +122,7 @@ def _add_note(mix: np.ndarray, instrument: str, note: tuple, sample_rate: int) -
     index = (phase * TABLE).astype(np.int64) & (TABLE - 1)
     envelope = np.minimum(t / attack, 1.0) * np.exp(-decay * t)
     envelope *= np.clip((duration + RELEASE_S - t) / RELEASE_S, 0, 1)
-    mix[start : start + n] += velocity * envelope * _wave(instrument, harmonics)[index]
+    mix[start : start + n] += velocity * envelope * _wave(strengths, harmonics)[index]
 
 
 def _add_drum(
@@ -134,7 +153,7 @@ def drum_hit(kind: int, rng: np.random.Generator, sample_rate: int) -> np.ndarra
 def _produce(
     mix: np.ndarray, spec: VersionSpec, rng: np.random.Generator, sample_rate: int
 ) -> np.ndarray:
-    """Room, compression, bandwidth, noise, level."""
+    """Room, compression, bandwidth, tone, noise, level."""
     if spec.room > 0:
         wet = np.zeros_like(mix)
         for delay_s, gain in ROOM:
@@ -146,6 +165,15 @@ def _produce(
         mix = mix * compressor(power, spec.compression).astype(np.float32)
     if spec.lowpass_hz < 0.45 * sample_rate:
         mix = sosfilt(butter(4, spec.lowpass_hz, fs=sample_rate, output="sos"), mix)
+    if spec.tone_db:
+        mix = _toned(mix, spec, sample_rate)
     level = np.sqrt(np.mean(mix**2)) or 1.0
     mix = mix + level * 10 ** (spec.noise_db / 20) * rng.standard_normal(len(mix))
     return (0.9 * mix / (np.abs(mix).max() or 1.0)).astype(np.float32)
+
+
+def _toned(mix: np.ndarray, spec: VersionSpec, sample_rate: int) -> np.ndarray:
+    n = fft.next_fast_len(len(mix) + sample_rate // 4, real=True)
+    frequencies = np.maximum(fft.rfftfreq(n, 1 / sample_rate), 1.0)
+    gain = tone(spec, 69 + 12 * np.log2(frequencies / 440))
+    return fft.irfft(fft.rfft(mix, n) * gain, n)[: len(mix)]

@@ -25,6 +25,7 @@ PROGRAMS = {  # of General MIDI, for each instrument
     "organ": (16, 17, 18, 19, 21, 22), "flute": (68, 70, 71, 72, 73, 74, 75, 78),
     "piano": (0, 1, 3, 4, 5, 6, 7, 11), "pad": (88, 89, 90, 91, 92, 94, 95), "bass": (32, 33, 34, 35, 36, 38, 39),
 }  # fmt: skip
+TONE_PITCHES = (24, 45, 66, 87, 108)  # MIDI
 BASS = ("root", "eighths", "walking", "none")
 DRUMS = ("none", "rock", "disco", "ballad", "shuffle")
 
@@ -48,6 +49,7 @@ class VersionSpec:
     simplify: float = 0.0  # share of melody notes off the beat left out
     ornaments: float = 0.0  # share of melody notes with a neighbour note
     syncopation: float = 0.0  # share of melody notes moved by half a beat
+    scoops: float = 0.0  # share of melody notes begun from a step below
     chord_instrument: str = "piano"
     pattern: str = "block"  # one of PATTERNS, or the song's own accompaniment as written
     sevenths: bool = False
@@ -60,6 +62,10 @@ class VersionSpec:
     compression: float = 0.0  # share of the loudness's changes evened out, 0 to 1
     lowpass_hz: float = 8000.0
     gain: dict[str, float] = field(default_factory=dict)  # of lead, chords, bass, drums
+    # Of a part, in place of its instrument's (not of a font's): attack [s], decay [1/s], then the
+    # strengths of eight harmonics.
+    timbre: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    tone_db: tuple[float, ...] = ()  # equaliser of the mix at TONE_PITCHES; empty: flat
     font: str = ""  # sound font that fluidsynth plays it with; none: the project's synthesiser
     programs: dict[str, int] = field(default_factory=dict)  # General MIDI, 0-127, by part
 
@@ -73,9 +79,9 @@ NUISANCES = {  # which fields a cover may change for one reason
     "tempo": ("tempo_ratio", "drift", "swing"),
     "timbre": (
         "lead", "octave", "chord_instrument", "gain", "font", "programs", "noise_db", "room", "compression",
-        "lowpass_hz",
+        "lowpass_hz", "timbre", "tone_db",
     ),
-    "melody": ("drop", "simplify", "ornaments", "syncopation"),
+    "melody": ("drop", "simplify", "ornaments", "syncopation", "scoops"),
     "accompaniment": ("pattern", "sevenths", "substitutions", "bass", "drums"),
     "form": ("form", "intro", "outro", "solo"),
 }  # fmt: skip
@@ -156,11 +162,26 @@ def sample_spec(
     )
     if len(song.accompaniment) and rng.random() < 0.5:
         spec = replace(spec, pattern=WRITTEN, bass=pick(("none", spec.bass)))
+    own = np.random.default_rng([seed, 1, *song.song_id.encode()])  # what came later, drawn apart
+    spec = replace(
+        spec,
+        scoops=float(own.choice([0.0, own.uniform(0.1, 0.5)])),
+        tone_db=tuple(own.uniform(-6, 6) + own.uniform(-10, 10) * np.linspace(-1, 1, 5)),
+        timbre={p: _timbre(own) for p in ("lead", "chords", "bass") if own.random() < 0.7},
+    )  # fmt: skip
     if fonts:
         instruments = {"lead": spec.lead, "chords": spec.chord_instrument, "bass": "bass"}
         programs = {part: int(pick(PROGRAMS[name])) for part, name in instruments.items()}
         return replace(spec, font=pick(fonts), programs=programs)
     return spec
+
+
+def _timbre(rng: np.random.Generator) -> tuple[float, ...]:
+    """Draw an instrument: attack, decay, and eight harmonics, weaker upwards but not evenly."""
+    attack, decay = np.exp(rng.uniform(np.log(0.003), np.log(0.2))), rng.uniform(0, 3.5)
+    falling = -np.arange(8) * rng.uniform(0.08, 1.0)
+    strengths = np.exp(falling + rng.normal(0, 0.7, 8))
+    return (float(attack), float(decay), *(float(s) for s in strengths / strengths.max()))
 
 
 def _form(n: int, limit: int | None, rng: np.random.Generator) -> tuple[int, ...]:
@@ -282,7 +303,13 @@ def _vary_melody(melody: np.ndarray, spec: VersionSpec, rng: np.random.Generator
     ornate[:, 1] = 0.2
     ornate[:, 0] -= 0.2
     ornate[:, 2] += rng.choice([-2, -1, 1, 2], size=len(ornate))
-    return np.concatenate([kept, ornate[ornate[:, 0] >= 0]])
+    parts = [kept, ornate[ornate[:, 0] >= 0]]
+    if spec.scoops:
+        bent = kept[rng.random(len(kept)) < spec.scoops].copy()
+        bent[:, 1] = np.minimum(bent[:, 1], 0.2)
+        bent[:, 2] -= rng.choice([1, 1, 2], size=len(bent))
+        parts.append(bent)
+    return np.concatenate(parts)
 
 
 def _substituted(chords: list[Chord], share: float, rng: np.random.Generator) -> list[Chord]:
