@@ -48,7 +48,8 @@ def test_another_version_is_further_than_the_same_in_sound():
 
 
 @pytest.mark.parametrize(
-    "change", [{"tone_db": (12, 6, 0, -6, -12)}, {"timbre": {"lead": (0.1, 1.0, *range(8, 0, -1))}}]
+    "change",
+    [{"tone_db": (-30, -15, 0, 15, 30)}, {"timbre": {"lead": (0.1, 1.0, *range(8, 0, -1))}}],
 )
 def test_tone_and_timbre_are_written_as_they_are_heard(change):
     plain = replace(sample_spec(SONG, 3), drums="none", noise_db=-60.0, tone_db=(), timbre={})
