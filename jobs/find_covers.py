@@ -1,7 +1,8 @@
 """find_covers: which recordings of the lake are covers of these audio files?
 
 Reads   audio files, embeddings, recordings, spectrograms, models
-Writes  nothing; prints the best candidates (--json for programs)
+Writes  an index in --files where embeddings are more than 300,000, nothing else; prints the best
+        candidates (--json for programs)
 
     ./spark-submit.sh find_covers --lake /data/lake --audio song.mp3 --top 5
     ./spark-submit.sh find_covers --lake /data/lake --pair a.mp3 b.mp3

@@ -15,7 +15,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -25,10 +24,9 @@ from lib.audio.spectrograms import of_one_kind, tensor_of
 from lib.io import files
 from lib.io.errors import InputError
 from lib.io.lake import Lake
-from lib.retrieval import calibration, embed, matrices, qmax, registry
+from lib.retrieval import calibration, embed, matrices, nearest, qmax, registry
 from lib.retrieval.calibration import EVEN, Calibration
 from lib.retrieval.registry import Network
-from lib.training.distances import distance, similarity_matrix
 from lib.training.loader import read_rows
 from schemas.embeddings import EMBEDDINGS
 from schemas.recordings import RECORDINGS
@@ -72,15 +70,6 @@ def embedding_of(tensor: np.ndarray, network: Network) -> np.ndarray:
     return embed.embed(net, tensor, crop_frames=embed.crop_frames_of(network.config, rate))
 
 
-def distances_to(query: np.ndarray, vectors: np.ndarray, n_rolls: int) -> np.ndarray:
-    """Return (m,) distances of one embedding (d,) to many (m, d)."""
-    a, b = (
-        torch.from_numpy(query[None]),
-        torch.from_numpy(np.ascontiguousarray(vectors, np.float32)),
-    )
-    return distance(similarity_matrix(a, b, n_rolls))[0].numpy()
-
-
 @dataclass(frozen=True)
 class Known:
     """What the lake knows of the recordings that a model has embedded: rows and vectors in one order."""
@@ -110,6 +99,21 @@ class Known:
             d = matrices.of_embeddings(self.vectors[rows], self.network.n_rolls)
             return calibration.fit(d, works[rows])
         return None
+
+    @cached_property
+    def keys(self) -> np.ndarray:
+        """What an index knows the embeddings by."""
+        return nearest.keys_of(self.ids, self.vectors)
+
+    def nearest(self, query: np.ndarray, k: int, index_uri: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return (rows, distances) of the k nearest; beyond `EXACT_UP_TO` by the index kept there."""
+        n_rolls = self.network.n_rolls
+        if len(self.ids) > nearest.EXACT_UP_TO:
+            index = nearest.kept(index_uri, self.vectors, self.keys)
+            return index.nearest(query, self.vectors, self.keys, n_rolls, k)
+        d = nearest.distances_to(query, self.vectors, n_rolls)
+        rows = np.argsort(d, kind="stable")[:k]
+        return rows, d[rows]
 
     def sure(self, distances: np.ndarray, n_candidates: int) -> list[dict[str, object]]:
         """Return how sure each distance is, as columns of an answer."""
@@ -170,14 +174,13 @@ def search(lake: Lake, model: str, audio: Sequence[str], *, top: int) -> dict[st
         If a file cannot be read, or the model has embedded nothing.
     """
     network = registry.resolve(lake, model)
-    known = known_to(lake, network)
+    known, index_uri = known_to(lake, network), f"{lake.files}/index/{network.model_id}.npz"
     stored = of_one_kind(lake.read(SPECTROGRAMS), "chroma").where("segment = 0")
     found: dict[str, object] = {"model": network.model_id, "searched": len(known.ids)}
     for path in audio:
         query, own = heard(path, network)
-        d = distances_to(query, known.vectors, network.n_rolls)
-        nearest = np.argsort(d)[:top]
-        chromas = _tensors(stored, known.ids[nearest].tolist())
+        rows, d = known.nearest(query, top, index_uri)
+        chromas = _tensors(stored, known.ids[rows].tolist())
         answers = [
             {
                 "recording": rid,
@@ -188,7 +191,7 @@ def search(lake: Lake, model: str, audio: Sequence[str], *, top: int) -> dict[st
             | how_sure
             | match(own, chromas.get(rid))
             for rid, apart, how_sure in zip(
-                known.ids[nearest].tolist(), d[nearest], known.sure(d[nearest], len(d)), strict=True
+                known.ids[rows].tolist(), d, known.sure(d, len(known.ids)), strict=True
             )
         ]
         found[path] = answers
@@ -237,7 +240,7 @@ def compare_pair(lake: Lake, model: str, pair: Sequence[str]) -> dict[str, objec
     """Return whether two files are the same song: distance, how sure, and where they match."""
     network = registry.resolve(lake, model)
     (a, chroma_a), (b, chroma_b) = (heard(path, network) for path in pair)
-    apart = distances_to(a, b[None], network.n_rolls)
+    apart = nearest.distances_to(a, b[None], network.n_rolls)
     sure: dict[str, object] = {}
     if said := of_card(network):
         (sure,) = probabilities(said, apart, 1)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.retrieval import search
+from lib.retrieval import nearest, search
 from lib.retrieval.registry import Network
 from lib.retrieval.search import Known
 
@@ -51,7 +51,7 @@ def test_the_same_distance_is_less_sure_among_more_candidates():
 
 def test_nearest_of_a_recordings_own_vector_is_itself():
     lake = known(20)
-    d = search.distances_to(lake.vectors[7], lake.vectors, 1)
+    d = nearest.distances_to(lake.vectors[7], lake.vectors, 1)
     assert int(np.argmin(d)) == 7
 
 

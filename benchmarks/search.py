@@ -1,0 +1,68 @@
+"""One query among many embeddings: exact, and by the index; how many of the nearest ten it finds.
+
+    python -m benchmarks.search --rows 100000 400000
+
+The embeddings are made: eight recordings of each work, turned to some key, as far from one another as
+the shipped network's versions are. Times are of one query on one core, after start-up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table as Grid
+
+from benchmarks.measure import timed
+from lib.retrieval import nearest
+
+N_ROLLS, WIDTH, VERSIONS, SPREAD = 12, 96, 8, 0.9
+CHUNK = 10_000
+
+
+def made(n: int) -> np.ndarray:
+    """Return unit embeddings (n, 1152), eight of a work, each at a key of its own."""
+    rng = np.random.default_rng(0)
+    x = np.empty((n, N_ROLLS * WIDTH), np.float32)
+    for first in range(0, n, CHUNK):
+        size = min(CHUNK, n - first)
+        works = rng.standard_normal((-(-size // VERSIONS), N_ROLLS, WIDTH), np.float32)
+        own = rng.standard_normal((size, N_ROLLS, WIDTH), np.float32)
+        part = np.repeat(works, VERSIONS, axis=0)[:size] + SPREAD * own
+        turned = np.stack([np.roll(v, rng.integers(N_ROLLS), axis=0) for v in part])
+        x[first : first + size] = turned.reshape(size, -1)
+        x[first : first + size] /= np.linalg.norm(x[first : first + size], axis=1, keepdims=True)
+    return x
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", nargs="+", type=int, default=[100_000], metavar="N")
+    parser.add_argument("--queries", type=int, default=50, metavar="N")
+    asked = parser.parse_args()
+    grid = Grid("embeddings", "exact, s", "by index, s", "recall at 10", "at 5", "drawn in, s")
+    for n in asked.rows:
+        x = made(n)
+        keys = nearest.keys_of(np.arange(n).astype(str), x)
+        started = time.perf_counter()
+        index = nearest.draw(x, keys)
+        drawn = time.perf_counter() - started
+        at = {5: [], 10: []}
+        for row in np.random.default_rng(1).integers(n, size=asked.queries):
+            d = nearest.distances_to(x[row], x, N_ROLLS)
+            found, _ = index.nearest(x[row], x, keys, N_ROLLS, 10)
+            for k, shares in at.items():
+                shares.append(len(set(np.argsort(d)[:k]) & set(found[:k])) / k)
+        exact = timed(lambda x=x: nearest.distances_to(x[0], x, N_ROLLS), 3)
+        fast = timed(lambda x=x, i=index, k=keys: i.nearest(x[0], x, k, N_ROLLS, 10), 3)
+        grid.add_row(
+            f"{n:,}", f"{exact:.2f}", f"{fast:.2f}", f"{np.mean(at[10]):.3f}", f"{np.mean(at[5]):.3f}",
+            f"{drawn:.0f}",
+        )  # fmt: skip
+    Console(width=110).print(grid)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""Search among many embeddings: exact, and by an index that grows."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from lib.retrieval import nearest
+from lib.training.distances import distance, similarity_matrix
+from tests.retrieval.test_search import known
+
+N_ROLLS, D = 12, 48
+
+
+def embeddings(n, seed=0, *, n_works=None):
+    """Unit vectors around works, each turned to some key, as covernet's are."""
+    rng = np.random.default_rng(seed)
+    works = rng.normal(size=(n_works or n // 4, N_ROLLS, D // N_ROLLS))
+    x = works[rng.integers(len(works), size=n)] + rng.normal(scale=0.4, size=(n, *works.shape[1:]))
+    x = np.stack([np.roll(v, rng.integers(12), axis=0) for v in x]).reshape(n, -1)
+    return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
+
+
+def ids_of(n):
+    return np.array([f"r{i}" for i in range(n)])
+
+
+@pytest.mark.parametrize("n_rolls", [1, 12])
+def test_exact_distances_are_those_of_the_training(n_rolls):
+    x = embeddings(30)
+    expected = distance(similarity_matrix(torch.from_numpy(x[:1]), torch.from_numpy(x), n_rolls))[0]
+    found = nearest.distances_to(x[0], x, n_rolls)
+    np.testing.assert_allclose(found[1:], expected.numpy()[1:], atol=1e-5)
+    assert found[0] < 1e-3
+
+
+def recall(index, x, keys, queries, k=10):
+    """The share of the exact k nearest that the index finds too."""
+    right = []
+    for q in queries:
+        exact = np.argsort(nearest.distances_to(q, x, N_ROLLS), kind="stable")[:k]
+        rows, d = index.nearest(q, x, keys, N_ROLLS, k)
+        assert np.all(np.diff(d) >= 0)
+        right.append(len(set(exact) & set(rows)) / k)
+    return np.mean(right)
+
+
+def test_the_index_finds_what_exact_search_finds():
+    x = embeddings(4000, n_works=200)
+    keys = nearest.keys_of(ids_of(len(x)), x)
+    index = nearest.draw(x, keys)
+    assert recall(index, x, keys, x[:40]) >= 0.97
+
+
+def test_the_index_grows_with_the_table_and_forgets_what_left_it(tmp_path):
+    x, uri = embeddings(1000), str(tmp_path / "index" / "m.npz")
+    keys = nearest.keys_of(ids_of(len(x)), x)
+    assert len(nearest.kept(uri, x[:800], keys[:800]).keys) == 800
+    grown = nearest.kept(uri, x[100:], keys[100:])  # 200 came, 100 left
+    assert len(grown.keys) == len(nearest.load(uri).keys) == 1000
+    rows, d = grown.nearest(x[950], x[100:], keys[100:], N_ROLLS, 3)
+    assert rows[0] == 850
+    assert d[0] < 1e-2
+    rows, _ = grown.nearest(x[50], x[100:], keys[100:], N_ROLLS, 5)
+    assert np.all(rows >= 0)
+
+
+def test_lists_are_drawn_anew_for_twice_the_rows(tmp_path):
+    x, uri = embeddings(1000), str(tmp_path / "m.npz")
+    keys = nearest.keys_of(ids_of(len(x)), x)
+    nearest.kept(uri, x[:400], keys[:400])
+    assert nearest.kept(uri, x, keys).n_drawn == 1000
+
+
+def test_another_vector_of_one_recording_has_another_key():
+    x, ids = embeddings(5), ids_of(5)
+    changed = x.copy()
+    changed[2, 7] += 1e-6
+    same = nearest.keys_of(ids, x) == nearest.keys_of(ids, changed)
+    assert same.tolist() == [True, True, False, True, True]
+
+
+def test_a_large_lake_is_searched_by_its_index(monkeypatch, tmp_path):
+    lake, uri = known(400), str(tmp_path / "m.npz")
+    exact, _ = lake.nearest(lake.vectors[7], 3, uri)
+    assert not (tmp_path / "m.npz").exists()
+    monkeypatch.setattr(nearest, "EXACT_UP_TO", 100)
+    by_index, _ = replace(lake).nearest(lake.vectors[7], 3, uri)
+    assert (tmp_path / "m.npz").exists()
+    assert exact[0] == by_index[0] == 7
