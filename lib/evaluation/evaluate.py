@@ -137,7 +137,7 @@ def rows(
 
 
 def wrong_answers(distances: np.ndarray, data: EvaluationSet, n: int = 10) -> list[dict]:
-    """Return the nearest pairs that are not covers."""
+    """Return the nearest pairs that are not covers, and where they are most alike."""
     i, j = np.triu_indices(len(data.works), 1)
     others = data.works[i] != data.works[j]
     order = np.argsort(distances[i, j][others])[:n]
@@ -149,5 +149,6 @@ def wrong_answers(distances: np.ndarray, data: EvaluationSet, n: int = 10) -> li
             "its title": data.titles[b],
             "distance": float(distances[a, b]),
         }
+        | qmax.match(data.chromas[a], data.chromas[b])
         for a, b in zip(i[others][order], j[others][order], strict=True)
     ]

@@ -46,6 +46,7 @@ class Report:
     wrong: list[dict]
     epochs: list[dict] = field(default_factory=list)
     facts: dict[str, object] = field(default_factory=dict)
+    reliability: list[dict[str, float]] = field(default_factory=list)
 
 
 def verdict(result: dict[str, dict[str, dict]], system: str = "model") -> str:
@@ -80,6 +81,7 @@ def write(report: Report, path: Path) -> Path:
         leaderboard=_svg(_leaderboard(report.result, order)),
         histogram=_svg(_histogram(report)), roc=_svg(_roc(report)),
         curves=_svg(_curves(report.epochs)) if report.epochs else "",
+        reliable=_svg(_reliability(report.reliability)) if report.reliability else "",
         figures=json.dumps(report.result, indent=1),
     )  # fmt: skip
     part = path.with_suffix(".part")
@@ -138,6 +140,16 @@ def _roc(report: Report) -> Figure:
     axes.plot([0, 1], [0, 1], color="#ccc", ls=":")
     axes.set(xlabel="other pairs called covers", ylabel="covers found")
     axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
+
+
+def _reliability(bins: list[dict[str, float]]) -> Figure:
+    figure = Figure(figsize=(3.6, 3.2))
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="#ccc", ls=":")
+    said, found = ([b[name] for b in bins] for name in ("said", "found"))
+    axes.plot(said, found, "o-", color="#1b6ca8")
+    axes.set(xlabel="probability said", ylabel="share that were covers")
     return figure
 
 

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from lib.evaluation import collect, evaluate, report
 from lib.evaluation.evaluate import EvaluationSet
 from lib.io.lake import Lake
-from lib.retrieval import registry
+from lib.retrieval import calibration, registry
 from lib.retrieval.registry import Network
 from schemas.training_epochs import TRAINING_EPOCHS
 
@@ -70,6 +70,12 @@ def evaluate_set(
     return Evaluated(rows, summary | {"leaderboard": listed, "differences": differences} | result)
 
 
+def _reliability(network: Network, distances: dict, data: EvaluationSet) -> list[dict]:
+    """Return how right the probabilities of the model's card are here; [] where it has none."""
+    said = calibration.of_card(network.config)
+    return calibration.reliability(said, distances["model_plain"], data.works) if said else []
+
+
 def _setting(network: Network) -> str:
     return "whole recordings" if network.config["representation"] == "chroma" else "clip30"
 
@@ -89,6 +95,7 @@ def _write_report(
         works=data.works,
         wrong=evaluate.wrong_answers(distances["model"], data),
         epochs=_epochs(lake, network.model_id),
+        reliability=_reliability(network, distances, data),
         facts={
             "model": network.model_id,
             "settings": {k: v for k, v in network.config.items() if v is not None},

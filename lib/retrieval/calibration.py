@@ -12,7 +12,9 @@ Platt. "Probabilistic outputs for support vector machines." 1999.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import expit, logit
@@ -39,6 +41,12 @@ class Calibration:
         return asdict(self)
 
 
+def of_card(config: Mapping[str, Any]) -> Calibration | None:
+    """Return the calibration that a model's card has, if any."""
+    said = config.get("calibration")
+    return Calibration(**said) if said else None
+
+
 def fit(distances: np.ndarray, works: np.ndarray) -> Calibration:
     """Fit on all pairs of a set of known works.
 
@@ -61,6 +69,35 @@ def fit(distances: np.ndarray, works: np.ndarray) -> Calibration:
     line = LogisticRegression(C=1e6, class_weight="balanced").fit(d[:, None], same)
     n = int(same.sum())
     return Calibration(float(line.coef_[0, 0]), float(line.intercept_[0]), n, len(same) - n)
+
+
+def reliability(
+    fitted: Calibration, distances: np.ndarray, works: np.ndarray, n_bins: int = 10
+) -> list[dict[str, float]]:
+    """Return, by how probable covers were called, how often they were: bins of equal width.
+
+    Covers and others have the same weight together, as in `fit`; a bin that no pair is in is left out.
+
+    References
+    ----------
+    DeGroot, Fienberg. "The comparison and evaluation of forecasters." The Statistician 1983.
+    """
+    i, j = np.triu_indices(len(works), 1)
+    same, said = works[i] == works[j], fitted.probability(distances[i, j])
+    weight = np.where(same, 0.5 / max(same.sum(), 1), 0.5 / max((~same).sum(), 1))
+    bins = np.minimum((said * n_bins).astype(int), n_bins - 1)
+    rows = []
+    for number in np.unique(bins):
+        of = bins == number
+        total = float(weight[of].sum())
+        rows.append(
+            {
+                "said": float(weight[of] @ said[of]) / total,
+                "found": float(weight[of] @ same[of]) / total,
+                "n": int(of.sum()),
+            }
+        )
+    return rows
 
 
 def prior_among(n_candidates: int) -> float:

@@ -118,3 +118,15 @@ def distances(chromas: list[np.ndarray]) -> np.ndarray:
     found = np.zeros((len(frames), len(frames)))
     found[rows, columns] = Parallel(n_jobs=-1, prefer="threads", batch_size=64)(pairs)
     return found + found.T
+
+
+def match(own: np.ndarray, other: np.ndarray | None) -> dict[str, str]:
+    """Return where two chromas match best, as minutes and seconds in each of them."""
+    if other is None:
+        return {"match here": "", "match there": ""}
+    here, there, _ = aligned(features(own), features(other))
+    return {"match here": _clock(here), "match there": _clock(there)}
+
+
+def _clock(stretch: tuple[float, float]) -> str:
+    return " to ".join(f"{int(s) // 60}:{int(s) % 60:02d}" for s in stretch)

@@ -89,7 +89,7 @@ class Known:
     @cached_property
     def calibration(self) -> Calibration | None:
         """What turns distances into probabilities, or None where nothing is known to fit it on."""
-        if said := of_card(self.network):
+        if said := calibration.of_card(self.network.config):
             return said
         works = np.array([self.about[i][2] for i in self.ids])
         held = [self.about[i][3] == "validation" and self.about[i][2] != "" for i in self.ids]
@@ -128,12 +128,6 @@ def probabilities(
     """Return how probable a cover is at each distance, as a column of an answer."""
     p = fitted.probability(distances, calibration.prior_among(n_candidates))
     return [{"probability": round(float(x), 4)} for x in p]
-
-
-def of_card(network: Network) -> Calibration | None:
-    """Return the calibration that the model's card has, if any."""
-    said = network.config.get("calibration")
-    return Calibration(**said) if said else None
 
 
 def known_to(lake: Lake, network: Network) -> Known:
@@ -189,7 +183,7 @@ def search(lake: Lake, model: str, audio: Sequence[str], *, top: int) -> dict[st
                 "distance": float(apart),
             }
             | how_sure
-            | match(own, chromas.get(rid))
+            | qmax.match(own, chromas.get(rid))
             for rid, apart, how_sure in zip(
                 known.ids[rows].tolist(), d, known.sure(d, len(known.ids)), strict=True
             )
@@ -224,25 +218,13 @@ def _tensors(stored: DataFrame, recording_ids: list[str]) -> dict[str, np.ndarra
     return {r["recording_id"]: tensors.of_row(r) for r in wanted.collect()}
 
 
-def match(own: np.ndarray, other: np.ndarray | None) -> dict[str, str]:
-    """Return where two chromas match best, as minutes and seconds in each of them."""
-    if other is None:
-        return {"match here": "", "match there": ""}
-    here, there, _ = qmax.aligned(qmax.features(own), qmax.features(other))
-    return {"match here": _clock(here), "match there": _clock(there)}
-
-
-def _clock(stretch: tuple[float, float]) -> str:
-    return " to ".join(f"{int(s) // 60}:{int(s) % 60:02d}" for s in stretch)
-
-
 def compare_pair(lake: Lake, model: str, pair: Sequence[str]) -> dict[str, object]:
     """Return whether two files are the same song: distance, how sure, and where they match."""
     network = registry.resolve(lake, model)
     (a, chroma_a), (b, chroma_b) = (heard(path, network) for path in pair)
     apart = nearest.distances_to(a, b[None], network.n_rolls)
     sure: dict[str, object] = {}
-    if said := of_card(network):
+    if said := calibration.of_card(network.config):
         (sure,) = probabilities(said, apart, 1)
     elif lake.exists(EMBEDDINGS) and lake.exists(RECORDINGS):
         (sure,) = known_to(lake, network).sure(apart, 1)
@@ -252,4 +234,4 @@ def compare_pair(lake: Lake, model: str, pair: Sequence[str]) -> dict[str, objec
         "second": pair[1],
         "distance": float(apart[0]),
     }
-    return answer | sure | match(chroma_a, chroma_b)
+    return answer | sure | qmax.match(chroma_a, chroma_b)

@@ -58,3 +58,20 @@ def test_more_candidates_ask_for_a_smaller_distance():
 def test_one_work_alone_cannot_be_calibrated():
     with pytest.raises(ValueError, match="pairs of both kinds, got 1 covers of 1 pairs"):
         calibration.fit(np.zeros((2, 2)), np.array(["a", "a"]))
+
+
+def test_reliability_on_the_fitted_works_lies_on_the_diagonal():
+    d, works = pairs(1, 800)
+    bins = calibration.reliability(calibration.fit(d, works), d, works)
+    assert sum(b["n"] for b in bins) == len(works) * (len(works) - 1) // 2
+    assert len(bins) == 10
+    for b in bins:
+        assert b["found"] == pytest.approx(b["said"], abs=0.15)
+
+
+def test_reliability_shows_a_line_that_is_too_sure():
+    d, works = pairs(1, 200)
+    boast = Calibration(slope=0.0, intercept=3.0, n_covers=1, n_others=1)  # 95% of every pair
+    (only,) = calibration.reliability(boast, d, works)
+    assert only["said"] == pytest.approx(0.953, abs=0.001)
+    assert only["found"] == pytest.approx(0.5)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from lib.audio.representations import roll_key
-from lib.retrieval import embed, fourier2d, matrices, qmax, search
+from lib.retrieval import embed, fourier2d, matrices, qmax
 from lib.retrieval.registry import untrained
 from lib.training import networks
 
@@ -63,8 +63,8 @@ def test_stretch_that_two_recordings_share_is_found_in_both_and_its_key(key):
 
 def test_match_is_said_in_minutes_and_seconds_or_not_at_all():
     own = chroma(5, 320)
-    assert search.match(own, None) == {"match here": "", "match there": ""}
-    found = search.match(own, own)
+    assert qmax.match(own, None) == {"match here": "", "match there": ""}
+    found = qmax.match(own, own)
     assert found["match here"] == found["match there"]
     assert found["match here"].endswith(" to 1:20")
 
