@@ -32,6 +32,10 @@ bench: setup         ## speed and memory, side by side with rivals
 	@$(PYTHON) -m benchmarks.run
 	@$(PYTHON) -m benchmarks.audio
 	@$(PYTHON) -m benchmarks.catalog
+	@$(PYTHON) -m benchmarks.triplets
+	@$(PYTHON) -m benchmarks.search
+	@$(PYTHON) -m benchmarks.versions
+	@$(PYTHON) -m benchmarks.attributes
 
 snapshots:           ## record every job's --help and docs/tables.md
 	@PYTHONPATH=. $(PYTHON) -m tests.snapshots
