@@ -42,13 +42,13 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", type=int, default=[100_000], metavar="N")
     parser.add_argument("--queries", type=int, default=50, metavar="N")
     asked = parser.parse_args()
-    grid = Grid("embeddings", "exact, s", "by index, s", "recall at 10", "at 5", "drawn in, s")
+    grid = Grid("embeddings", "exact, s", "by index, s", "recall at 10", "at 5", "made in, s")
     for n in asked.rows:
         x = made(n)
         keys = nearest.keys_of(np.arange(n).astype(str), x)
         started = time.perf_counter()
-        index = nearest.draw(x, keys)
-        drawn = time.perf_counter() - started
+        index = nearest.learn(x, keys)
+        learnt = time.perf_counter() - started
         at = {5: [], 10: []}
         for row in np.random.default_rng(1).integers(n, size=asked.queries):
             d = nearest.distances_to(x[row], x, N_ROLLS)
@@ -59,7 +59,7 @@ def main() -> None:
         fast = timed(lambda x=x, i=index, k=keys: i.nearest(x[0], x, k, N_ROLLS, 10), 3)
         grid.add_row(
             f"{n:,}", f"{exact:.2f}", f"{fast:.2f}", f"{np.mean(at[10]):.3f}", f"{np.mean(at[5]):.3f}",
-            f"{drawn:.0f}",
+            f"{learnt:.0f}",
         )  # fmt: skip
     Console(width=110).print(grid)
 

@@ -49,8 +49,8 @@ def recall(index, x, keys, queries, k=10):
 def test_the_index_finds_what_exact_search_finds():
     x = embeddings(4000, n_works=200)
     keys = nearest.keys_of(ids_of(len(x)), x)
-    index = nearest.draw(x, keys)
-    assert recall(index, x, keys, x[:40]) >= 0.97
+    index = nearest.learn(x, keys)
+    assert recall(index, x, keys, x[:40]) >= 0.99
 
 
 def test_the_index_grows_with_the_table_and_forgets_what_left_it(tmp_path):
@@ -66,11 +66,11 @@ def test_the_index_grows_with_the_table_and_forgets_what_left_it(tmp_path):
     assert np.all(rows >= 0)
 
 
-def test_lists_are_drawn_anew_for_twice_the_rows(tmp_path):
+def test_codes_are_learnt_anew_when_the_table_has_outgrown_them(tmp_path):
     x, uri = embeddings(1000), str(tmp_path / "m.npz")
     keys = nearest.keys_of(ids_of(len(x)), x)
-    nearest.kept(uri, x[:400], keys[:400])
-    assert nearest.kept(uri, x, keys).n_drawn == 1000
+    nearest.kept(uri, x[:200], keys[:200])
+    assert nearest.kept(uri, x, keys).n_learnt == 1000
 
 
 def test_another_vector_of_one_recording_has_another_key():
