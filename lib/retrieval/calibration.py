@@ -72,7 +72,7 @@ def fit(distances: np.ndarray, works: np.ndarray) -> Calibration:
 
 
 def reliability(
-    fitted: Calibration, distances: np.ndarray, works: np.ndarray, n_bins: int = 10
+    fitted: Calibration, distances: np.ndarray, works: np.ndarray, n_bins: int = 5
 ) -> list[dict[str, float]]:
     """Return, by how probable covers were called, how often they were: bins of equal width.
 
@@ -95,6 +95,7 @@ def reliability(
                 "said": float(weight[of] @ said[of]) / total,
                 "found": float(weight[of] @ same[of]) / total,
                 "n": int(of.sum()),
+                "n_covers": int((of & same).sum()),
             }
         )
     return rows
