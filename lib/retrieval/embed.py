@@ -42,14 +42,11 @@ def load(network: str, weights: bytes | None, seed: int) -> torch.nn.Module:
     if not weights:
         return networks.build(network).eval()
     try:
-        state = deserialize(weights)
-        net = networks.build(network, towers=networks.n_towers(state))
-        net.load_state_dict(state)
+        return networks.holding(network, deserialize(weights)).eval()
     except (RuntimeError, SafetensorError) as error:
         raise InputError(
             f"weights must be those of {network}, got others ({str(error).splitlines()[0]})"
         ) from error
-    return net.eval()
 
 
 @torch.no_grad()

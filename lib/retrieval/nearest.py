@@ -21,8 +21,10 @@ from typing import cast
 import faiss
 import numpy as np
 import pandas as pd
+import torch
 
 from lib.io import files
+from lib.training.distances import distance, similarity_matrix
 
 EXACT_UP_TO = 300_000
 BITS = 4  # for every two numbers: a vector of 1,152 takes 288 bytes instead of 4,608
@@ -39,8 +41,8 @@ def rolls_of(query: np.ndarray, n_rolls: int) -> np.ndarray:
 
 def distances_to(query: np.ndarray, vectors: np.ndarray, n_rolls: int) -> np.ndarray:
     """Return (m,) distances of one embedding (d,) to many (m, d), each at its best roll."""
-    similarity = (vectors @ rolls_of(query, n_rolls).T).max(axis=1)
-    return np.sqrt(np.maximum(2 - 2 * similarity, 0))
+    x = torch.from_numpy(np.ascontiguousarray(vectors, np.float32))
+    return distance(similarity_matrix(x, torch.from_numpy(query[None]), n_rolls))[:, 0].numpy()
 
 
 @dataclass

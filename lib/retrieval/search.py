@@ -105,11 +105,12 @@ class Known:
         """What an index knows the embeddings by."""
         return nearest.keys_of(self.ids, self.vectors)
 
-    def nearest(self, query: np.ndarray, k: int, index_uri: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return (rows, distances) of the k nearest; beyond `EXACT_UP_TO` by the index kept there."""
+    def nearest(
+        self, query: np.ndarray, k: int, index: nearest.Index | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return (rows, distances) of the k nearest: exact, or by the index."""
         n_rolls = self.network.n_rolls
-        if len(self.ids) > nearest.EXACT_UP_TO:
-            index = nearest.kept(index_uri, self.vectors, self.keys)
+        if index is not None:
             return index.nearest(query, self.vectors, self.keys, n_rolls, k)
         d = nearest.distances_to(query, self.vectors, n_rolls)
         rows = np.argsort(d, kind="stable")[:k]
@@ -159,6 +160,14 @@ def known_to(lake: Lake, network: Network) -> Known:
     return Known(network, np.array(ids), np.array(vectors, np.float32), about)
 
 
+def index_of(known: Known, lake: Lake) -> nearest.Index | None:
+    """Return the index kept in the lake's files, or None where exact search will do."""
+    if len(known.ids) <= nearest.EXACT_UP_TO:
+        return None
+    uri = f"{lake.files}/index/{known.network.model_id}.npz"
+    return nearest.kept(uri, known.vectors, known.keys)
+
+
 def search(lake: Lake, model: str, audio: Sequence[str], *, top: int) -> dict[str, object]:
     """Return the nearest recordings of each file, and whether one of them is a cover.
 
@@ -168,12 +177,13 @@ def search(lake: Lake, model: str, audio: Sequence[str], *, top: int) -> dict[st
         If a file cannot be read, or the model has embedded nothing.
     """
     network = registry.resolve(lake, model)
-    known, index_uri = known_to(lake, network), f"{lake.files}/index/{network.model_id}.npz"
+    known = known_to(lake, network)
+    index = index_of(known, lake)
     stored = of_one_kind(lake.read(SPECTROGRAMS), "chroma").where("segment = 0")
     found: dict[str, object] = {"model": network.model_id, "searched": len(known.ids)}
     for path in audio:
         query, own = heard(path, network)
-        rows, d = known.nearest(query, top, index_uri)
+        rows, d = known.nearest(query, top, index)
         chromas = _tensors(stored, known.ids[rows].tolist())
         answers = [
             {

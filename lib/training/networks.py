@@ -89,14 +89,11 @@ def _begun(weights: str) -> nn.Module:
     if not Path(weights).is_file():
         raise ValueError(f"weights must be a .safetensors file, got {weights!r}")
     try:
-        state = load_file(weights)
-        network = build("covernet", towers=n_towers(state))
-        network.load_state_dict(state)
+        return holding("covernet", load_file(weights))
     except (RuntimeError, SafetensorError) as error:
         raise ValueError(
             f"weights must be covernet's, got others in {weights!r} ({str(error).splitlines()[0]})"
         ) from error
-    return network
 
 
 def _imagenet(weights: str) -> dict:
@@ -252,6 +249,19 @@ def n_rolls_of(network: nn.Module) -> int:
     """Return how many rolls are tried when two of its embeddings are compared."""
     shape = shape_of(network)
     return shape[0] if len(shape) == 2 else 1
+
+
+def holding(network: str, weights: Mapping[str, torch.Tensor]) -> nn.Module:
+    """Return a network with these weights, of as many towers as they have.
+
+    Raises
+    ------
+    RuntimeError
+        If they are another network's.
+    """
+    built = build(network, towers=n_towers(weights))
+    built.load_state_dict(weights)
+    return built
 
 
 def build(network: str, *, weights: str | None = None, towers: int = 1) -> nn.Module:

@@ -1,12 +1,12 @@
 """Search among many embeddings: exact, and by an index that grows."""
 
-from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from lib.retrieval import nearest
+from lib.retrieval import nearest, search
 from lib.training.distances import distance, similarity_matrix
 from tests.retrieval.test_search import known
 
@@ -82,10 +82,15 @@ def test_another_vector_of_one_recording_has_another_key():
 
 
 def test_a_large_lake_is_searched_by_its_index(monkeypatch, tmp_path):
-    lake, uri = known(400), str(tmp_path / "m.npz")
-    exact, _ = lake.nearest(lake.vectors[7], 3, uri)
-    assert not (tmp_path / "m.npz").exists()
+    recordings, lake = known(400), SimpleNamespace(files=str(tmp_path))
+    query, kept = recordings.vectors[7], tmp_path / "index" / "m.npz"
+    exact, _ = recordings.nearest(query, 3, search.index_of(recordings, lake))
+    assert not kept.exists()
     monkeypatch.setattr(nearest, "EXACT_UP_TO", 100)
-    by_index, _ = replace(lake).nearest(lake.vectors[7], 3, uri)
-    assert (tmp_path / "m.npz").exists()
+    by_index, _ = recordings.nearest(query, 3, search.index_of(recordings, lake))
+    assert kept.exists()
     assert exact[0] == by_index[0] == 7
+
+
+def test_a_small_lake_needs_no_folder_for_an_index():
+    assert search.index_of(known(4), lake=None) is None
