@@ -42,6 +42,7 @@ class TrainConfig:
     seed: int = 123
     weights: str | None = None
     mixed_precision: bool = True  # where the device has it: networks in bfloat16, losses in float32
+    compile: bool = False  # the network, by torch.compile; a CPU's bfloat16 is taken only then
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained."""

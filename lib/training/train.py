@@ -23,6 +23,7 @@ from schemas.triplets import TRIPLETS
 
 Tell = Callable[[str, dict], None]  # what is trained, and what a rank said of it
 PROGRESS_S = 10.0  # between two lines of progress
+COMPILE_S = 300.0  # that a network's compilation may take in silence
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ def _run(lake: Lake, plan: Plan, request: Request, tell: Tell) -> None:
     names = [f"{t.config.network} on {t.strategy} triplets" for t in plan.trainings]
     trackers: dict[int, Trackers] = {}
     finished, told = False, 0.0
+    compiled = any(t.config.compile for t in plan.trainings)
 
     def on_message(number: int, message: dict) -> None:
         nonlocal told
@@ -119,7 +121,7 @@ def _run(lake: Lake, plan: Plan, request: Request, tell: Tell) -> None:
             lake.spark,
             plan,
             workers=request.workers,
-            stall_s=request.stall_s,
+            stall_s=request.stall_s + COMPILE_S * compiled,
             on_message=on_message,
         )
         finished = True

@@ -6,14 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from lib.io.lake import Snapshot
-from lib.training import checkpoints
+from lib.training import checkpoints, loop
 from lib.training.config import preset
 from lib.training.worker import Plan, Training, run_plan
 from schemas.spectrograms import SPECTROGRAMS
@@ -71,6 +73,25 @@ def test_training_resumed_anywhere_ends_where_the_unbroken_one_does(
     one, other = (checkpoints.load_newest(tmp_path / f) for f in ("whole", "broken"))
     assert checkpoints.hash_of(one.weights) == checkpoints.hash_of(other.weights)
     assert epochs_of(tmp_path / "whole") == epochs_of(tmp_path / "broken")
+
+
+def test_a_compiled_network_learns_what_the_plain_one_does(snapshots, tmp_path, monkeypatch):
+    # Without a code generator, which takes a minute: what is handed over and how is the same.
+    compiled = partial(torch.compile, backend="eager")
+    monkeypatch.setattr("torch.compile", compiled)
+    settings = {"epochs": 1, "mixed_precision": False}
+    run_plan(plan(snapshots, tmp_path / "plain", **settings).to_json())
+    run_plan(plan(snapshots, tmp_path / "compiled", compile=True, **settings).to_json())
+    one, other = (epochs_of(tmp_path / f)[0] for f in ("plain", "compiled"))
+    assert other["loss"] == pytest.approx(one["loss"], abs=1e-3)
+    assert other["validation_loss"] == pytest.approx(one["validation_loss"], abs=0.05)
+
+
+def test_bfloat16_is_taken_on_a_processor_only_where_the_network_is_compiled(monkeypatch):
+    monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: True)
+    has = partial(loop._has_bfloat16, torch.device("cpu"))
+    assert has(compiled=True)
+    assert not has(compiled=False)
 
 
 def test_patience_ends_a_training_that_does_not_improve(snapshots, tmp_path):

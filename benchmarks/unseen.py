@@ -1,0 +1,219 @@
+"""Judge weights on works that no training saw and that people, not our code, made unlike.
+
+m21/bin/python benchmarks/corpus_notes.py > notes.json      # see there: music21 in its own environment
+python -m benchmarks.unseen sets --notes notes.json --out unseen
+python -m benchmarks.unseen judge --sets unseen shipped one.safetensors other.safetensors
+
+Three sets, written as chroma: works composed here (rendered by the project's synthesiser), tunes that two
+or more old collections print, and chorale melodies that Bach harmonised more than once (both played by
+fluidsynth, with instruments, tempo and key drawn by the seed). New weights are shipped by the mean of MAP
+over the three, hubs corrected; covers80_dev has no part in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table as Grid
+
+from benchmarks.measure import CORES
+from lib.audio import fluid
+from lib.audio.render import render
+from lib.audio.representations import compute, parameters
+from lib.audio.songs import compose
+from lib.audio.versions import PROGRAMS, Score, VersionSpec, arrange, sample_spec
+from lib.evaluation.intervals import Interval, paired_difference
+from lib.evaluation.metrics import per_query, queries
+from lib.retrieval import fourier2d, matrices, qmax, registry
+from lib.retrieval.embed import embed, load
+
+SETS = ("demo", "tunes", "chorales")
+FIGURE = 4  # successive steps of a melody
+TUNES = (0.08, 0.85)  # share of figures that two prints of a tune share: no other one, no copy
+CHORALES = 0.4  # the least that two harmonisations of a melody share in the soprano
+COPIED = 0.6  # the most in the bass
+N_DEMO, N_TUNES, N_CHORALES, MOST = 48, 90, 60, 3  # works, and recordings of a work
+CHROMA = parameters("chroma")
+console = Console(width=120, highlight=False)
+
+Notes = list[tuple[float, float, float]]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One setting of a work: its parts, the melody first; onset and duration in quarters."""
+
+    work: str
+    number: int
+    parts: list[Notes]
+
+
+def figures(notes: Notes) -> set[tuple[int, ...]]:
+    """Return the figures of a part: every `FIGURE` successive steps in semitones."""
+    steps = [round(b[2] - a[2]) for a, b in pairwise(notes) if a[2] != b[2]]
+    return {tuple(steps[i : i + FIGURE]) for i in range(len(steps) - FIGURE + 1)}
+
+
+def shared(a: Notes, b: Notes) -> float:
+    """Return the Jaccard similarity of two parts' figures."""
+    one, other = figures(a), figures(b)
+    return len(one & other) / max(len(one | other), 1)
+
+
+def grouped(
+    pieces: list[dict], fits: Callable[[dict, dict], bool], works: dict[str, list[dict]]
+) -> dict[str, list[dict]]:
+    """Return works of `pieces`: each joins the first work of its own group that it fits all of."""
+    for piece in pieces:
+        group = piece["group"]
+        for name, members in works.items():
+            if name.split("#")[0] == group and all(fits(piece, m) for m in members):
+                members.append(piece)
+                break
+        else:
+            works[f"{group}#{len(works)}"] = [piece]
+    return {name: members[:MOST] for name, members in works.items() if len(members) > 1}
+
+
+def tunes(told: list[dict]) -> dict[str, list[dict]]:
+    """Return tunes of one title from different collections that are alike and no copies."""
+    found = [p | {"group": p["title"]} for p in told if p["collection"] != "bach" and p["title"]]
+
+    def fits(a: dict, b: dict) -> bool:
+        low, high = TUNES
+        differ = a["collection"] != b["collection"]
+        return differ and low <= shared(a["parts"][0], b["parts"][0]) <= high
+
+    return grouped(found, fits, {})
+
+
+def chorales(told: list[dict]) -> dict[str, list[dict]]:
+    """Return chorales of one melody over different basses."""
+    found = [p | {"group": "chorale"} for p in told if p["collection"] == "bach"]
+
+    def fits(a: dict, b: dict) -> bool:
+        same = shared(a["parts"][0], b["parts"][0]) > CHORALES
+        return same and shared(a["parts"][-1], b["parts"][-1]) < COPIED
+
+    return grouped(found, fits, {})
+
+
+def played(piece: Piece) -> np.ndarray:
+    """Return the chroma of a piece with instruments, tempo and key drawn by its place in the set."""
+    rng = np.random.default_rng([7, piece.number])
+    beat = 60 / rng.uniform(75, 150)
+    shift, names = int(rng.integers(-6, 7)), list(PROGRAMS)
+    parts, programs = {}, {}
+    for number, notes in enumerate(piece.parts):
+        name = f"part {number}"
+        onset, duration, pitch = np.array(notes).T
+        velocity = np.full(len(onset), rng.uniform(0.5, 0.9))
+        parts[name] = ("", np.stack([onset * beat, duration * beat, pitch + shift, velocity], 1))
+        programs[name] = int(rng.choice(PROGRAMS[names[int(rng.integers(len(names)))]]))
+    length = max(float((n[:, 0] + n[:, 1]).max()) for _, n in parts.values()) + 1
+    spec = VersionSpec(piece.number, font=str(rng.choice(fluid.installed())), programs=programs)
+    return compute([fluid.play(Score(parts, np.empty((0, 3)), length), spec, 16_000)], CHROMA)
+
+
+def composed(piece: Piece) -> np.ndarray:
+    """Return the chroma of one version of a composed song."""
+    song = compose(1_000 + piece.number // MOST, 0)
+    spec = sample_spec(song, piece.number % MOST, max_phrases=10)
+    return compute([render(arrange(song, spec), spec)], CHROMA)
+
+
+def write(notes: str, out: Path) -> None:
+    """Write the three sets: chroma of every recording, and the work it belongs to."""
+    told = json.loads(Path(notes).read_text())
+    rng, found = np.random.default_rng(5), {}
+    found["demo"] = [Piece(f"demo{i // MOST}", i, []) for i in range(N_DEMO * MOST)]
+    for name, works, most in (
+        ("tunes", tunes(told), N_TUNES),
+        ("chorales", chorales(told), N_CHORALES),
+    ):
+        kept = sorted(rng.permutation(sorted(works))[:most])
+        rows = [(work, member) for work in kept for member in works[work]]
+        found[name] = [Piece(w, i, member["parts"]) for i, (w, member) in enumerate(rows)]
+        console.print(f"{name}: {len(works)} works, {len(kept)} taken, {len(rows)} recordings")
+    out.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor(CORES) as pool:
+        for name, pieces in found.items():
+            made = pool.map(composed if name == "demo" else played, pieces, chunksize=4)
+            chromas = list(track(made, name, len(pieces), console=console))
+            arrays = {f"x{i:04d}": x for i, x in enumerate(chromas)}
+            np.savez(out / f"{name}.npz", works=np.array([p.work for p in pieces]), **arrays)
+
+
+def read(path: Path) -> tuple[list[np.ndarray], np.ndarray]:
+    """Return the chroma of a set's recordings and their works."""
+    with np.load(path) as held:
+        return [held[name] for name in sorted(held.files) if name != "works"], held["works"]
+
+
+def distances_of(model: str, chromas: list[np.ndarray]) -> np.ndarray:
+    """Return a network's distances (a file, shipped, untrained), or a rival's (qmax, fourier2d)."""
+    if model in ("qmax", "fourier2d"):
+        return {"qmax": qmax, "fourier2d": fourier2d}[model].distances(chromas)
+    network = registry.resolve(None, model)
+    net = load("covernet", network.weights, 0)
+    vectors = np.stack([embed(net, x, crop_frames=None) for x in chromas])
+    return matrices.of_embeddings(vectors, network.n_rolls)
+
+
+def judge(folder: Path, models: list[str]) -> None:
+    """Print MAP of every model on every set, and each model's lead on the first."""
+    grid = Grid("MAP, not corrected / corrected", *SETS, "mean", "lead on the first (95% interval)")
+    first: np.ndarray | None = None
+    for model in models:
+        plain, corrected, per_set, works_of = [], [], [], []
+        for name in SETS:
+            chromas, works = read(folder / f"{name}.npz")
+            distances = distances_of(model, chromas)
+            plain.append(float(per_query(distances, works)["map"].mean()))
+            of_queries = per_query(matrices.standardized(distances), works)["map"]
+            corrected.append(float(of_queries.mean()))
+            per_set.append(of_queries / len(of_queries))  # every set has one voice
+            works_of.append(np.char.add(f"{name} ", works[queries(works)]))
+        mine, works_of_all = np.concatenate(per_set), np.concatenate(works_of)
+        first = mine if first is None else first
+        scale = len(mine) / len(SETS)
+        lead = paired_difference(mine * scale, first * scale, works_of_all, seed=1)
+        cells = [f"{p:.3f} / {c:.3f}" for p, c in zip(plain, corrected, strict=True)]
+        mean = f"{np.mean(plain):.3f} / {np.mean(corrected):.3f}"
+        grid.add_row(Path(model).name, *cells, mean, _told(lead))
+    console.print(grid)
+
+
+def _told(lead: Interval) -> str:
+    return f"{lead.value:+.3f} ({lead.low:+.3f} to {lead.high:+.3f})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    of_sets = kinds.add_parser("sets", help="write the three sets")
+    of_sets.add_argument("--notes", required=True, metavar="JSON", help="what corpus_notes.py told")
+    of_sets.add_argument("--out", required=True, type=Path, metavar="FOLDER")
+    of_judge = kinds.add_parser("judge", help="judge weights on them")
+    of_judge.add_argument("--sets", required=True, type=Path, metavar="FOLDER")
+    of_judge.add_argument(
+        "models", nargs="+", metavar="MODEL", help="a file, shipped, untrained, qmax or fourier2d"
+    )
+    args = parser.parse_args()
+    if args.kind == "sets":
+        write(args.notes, args.out)
+    else:
+        judge(args.sets, args.models)
+
+
+if __name__ == "__main__":
+    main()
