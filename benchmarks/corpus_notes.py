@@ -32,46 +32,60 @@ def notes_of(part: object) -> list[tuple[float, float, float]]:
     return found
 
 
-def pieces_in(path: Path) -> list:
-    """Return the scores of a file; none where music21 cannot read it."""
-    try:
-        read = converter.parse(path)
-    except Exception as error:
-        print(f"{path.name}: {error}", file=sys.stderr)
-        return []
-    return list(getattr(read, "scores", None) or [read])
+def titles_in(path: Path) -> dict[int, str]:
+    """Return the titles of an ABC file's tunes by their number, without articles, lower case."""
+    found: dict[int, str] = {}
+    number = None
+    for line in path.read_text(errors="replace").splitlines():
+        if line.startswith("X:"):
+            number = int(re.sub(r"\D", "", line) or 0)
+        elif line.startswith("T:") and number is not None:
+            found.setdefault(number, plain(line[2:]))
+    return found
 
 
-def title_of(score: object) -> str:
-    title = (score.metadata.title if score.metadata else None) or ""
+def plain(title: str) -> str:
+    """Return a title to compare by.
+
+    >>> plain("Rakes of Mallow, The")
+    'rakes of mallow'
+    """
     title = re.sub(r"[,.]?\s*\b(The|A|An)$|^(The|A|An)\b", "", title.strip(), flags=re.IGNORECASE)
     return re.sub(r"[^a-z0-9]+", " ", title.casefold()).strip()
+
+
+def parts_of(path: Path, number: int | None) -> list[list[tuple[float, float, float]]]:
+    """Return the parts of a piece that have notes; none where music21 cannot read it."""
+    try:
+        score = converter.parse(path, number=number, format="abc" if number else None)
+        found = [notes_of(part) for part in (score.parts or [score])]
+    except Exception as error:  # its readers raise what they please
+        print(f"{path.name} {number or ''}: {error}", file=sys.stderr)
+        return []
+    return [notes for notes in found if notes]
 
 
 def main() -> None:
     warnings.simplefilter("ignore")
     root, told = Path(common.getCorpusFilePath()), []
-    files = [(path, c) for c in TUNES for path in sorted((root / c).glob("*.abc"))]
-    files += [(path, "bach") for path in sorted((root / "bach").glob("bwv*.mxl"))]
-    for number, (path, collection) in enumerate(files):
-        if not number % 20:
-            print(f"{number} of {len(files)} files", file=sys.stderr)
-        for score in pieces_in(path):
-            try:
-                parts = [notes_of(part) for part in (score.parts or [score])]
-            except Exception as error:
-                print(f"{path.name}: {error}", file=sys.stderr)
-                continue
-            parts = [notes for notes in parts if notes]
-            wanted = len(parts) == 4 if collection == "bach" else bool(parts)
-            if wanted and len(parts[0]) >= LEAST:
-                told.append(
-                    {
-                        "collection": collection,
-                        "title": path.stem if collection == "bach" else title_of(score),
-                        "parts": parts if collection == "bach" else parts[:1],
-                    }
-                )
+    listed = [
+        (path, number, collection, title)
+        for collection in TUNES
+        for path in sorted((root / collection).glob("*.abc"))
+        for number, title in titles_in(path).items()
+    ]
+    printed_in: dict[str, set[str]] = {}
+    for _, _, collection, title in listed:
+        printed_in.setdefault(title, set()).add(collection)
+    wanted = [row for row in listed if row[3] and len(printed_in[row[3]]) > 1]
+    wanted += [(p, None, "bach", p.stem) for p in sorted((root / "bach").glob("bwv*.mxl"))]
+    for place, (path, number, collection, title) in enumerate(wanted):
+        if not place % 100:
+            print(f"{place} of {len(wanted)} pieces", file=sys.stderr)
+        parts = parts_of(path, number)
+        parts = parts if collection == "bach" else parts[:1]
+        if len(parts) == (4 if collection == "bach" else 1) and len(parts[0]) >= LEAST:
+            told.append({"collection": collection, "title": title, "parts": parts})
     json.dump(told, sys.stdout)
 
 

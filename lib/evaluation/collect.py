@@ -38,7 +38,7 @@ def from_lake(
     )
     all_spectrograms = lake.read(SPECTROGRAMS).where("segment = 0")
     by_representation = {
-        r: spectrograms.of_one_kind(all_spectrograms, r) for r in ("chroma", "log_mel")
+        r: spectrograms.of_one_kind(all_spectrograms, r) for r in _representations(networks)
     }
     return _collect(data_set, judged, by_representation, networks)
 
@@ -53,13 +53,17 @@ def from_manifest(
     )
     judged = audio_recordings.good(outcomes).where("work_id IS NOT NULL").persist()
     lake.n_quarantined = len(listed) - judged.count()
-    wanted = {"chroma": None} | {n.config["representation"]: None for n in networks.values()}
     by_representation = {}
-    for representation in wanted:
+    for representation in _representations(networks):
         p = parameters(representation, duration_s=30.0 if representation == "log_mel" else None)
         decoded = spectrograms.decode_recordings(judged, p, sandbox.Limits())
         by_representation[representation] = spectrograms.good(decoded).persist()
     return _collect(name, judged, by_representation, networks)
+
+
+def _representations(networks: dict[str, Network]) -> list[str]:
+    """Return what must be decoded: chroma for the rivals, and what the networks take."""
+    return sorted({"chroma", *(n.config["representation"] for n in networks.values())})
 
 
 def _collect(

@@ -1,7 +1,7 @@
 """Networks over spectrograms in Spark: one model a worker process, whole recordings in.
 
-*Conventions.* covernet sees a whole recording at once (its time axis is free); the write-up's
-networks see 10-second crops one after the other, and the mean of their embeddings is taken. Every
+*Conventions.* covernet and CQT-Net see a whole recording at once (their time axis is free); the
+write-up's networks see 10-second crops one after the other, and the mean of their embeddings is taken. Every
 embedding has unit L2 norm.
 """
 
@@ -70,8 +70,9 @@ def embed(network: torch.nn.Module, tensor: np.ndarray, *, crop_frames: int | No
 
 
 def crop_frames_of(config: dict[str, Any], frames_per_second: float) -> int | None:
-    """Return the crop for a model's config: None for covernet."""
-    return None if config["network"] == "covernet" else round(config["crop_s"] * frames_per_second)
+    """Return the crop for a model's config: None for a network that sees the whole."""
+    whole = config["network"] in networks.WHOLE
+    return None if whole else round(config["crop_s"] * frames_per_second)
 
 
 def embed_rows(

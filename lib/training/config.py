@@ -1,9 +1,10 @@
-"""All settings of one training, and the presets: the write-up's three and covernet.
+"""All settings of one training, and the presets: the write-up's three, covernet and CQT-Net.
 
 References
 ----------
 The write-up "Deployment": ResNet-18 last block (batch 64, 8 epochs, lr 1e-4), ResNet-18 all
-layers (batch 32, 8 epochs, lr 1e-5), CNN from scratch (batch 32, 10 epochs, lr 1e-5).
+layers (batch 32, 8 epochs, lr 1e-5), CNN from scratch (batch 32, 10 epochs, lr 1e-5). CQT-Net's paper
+(Adam, batch 32, works as classes); the loss beside the classes, crops and their changes are covernet's.
 """
 
 from __future__ import annotations
@@ -76,6 +77,10 @@ PRESETS = {
     "covernet": TrainConfig(
         "covernet", "chroma", 32, 12, 2e-3, weight_decay=1e-2, loss="supcon", margin=0.3,
         class_weight=0.3, pairs_per_work=2, crop_s=30.0, schedule="cosine", vary=True,
+    ),
+    "cqtnet": TrainConfig(
+        "cqtnet", "log_frequency", 32, 12, 1e-3, weight_decay=1e-5, loss="supcon", margin=0.3,
+        class_weight=1.0, pairs_per_work=2, crop_s=60.0, schedule="cosine", vary=True,
     ),
 }  # fmt: skip
 

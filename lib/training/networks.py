@@ -1,14 +1,16 @@
 """The networks: a tensor in, an embedding of unit L2 norm out.
 
-*Conventions.* Input (B, n_bins, T) float32. The write-up's networks give (B, 128); covernet gives
-(B, 12 * d), pitch class first: an embedding of twelve rows that roll with the key. It is turned to
+*Conventions.* Input (B, n_bins, T) float32. The write-up's networks give (B, 128), CQT-Net, a published
+network to compare with, (B, 300); covernet gives (B, 12 * d), pitch class first: an embedding of twelve rows that roll with the key. It is turned to
 its own strongest pitch class, so that a recording and its transposition share one embedding, and
 is compared at the best of twelve rolls (`lib.training.distances`).
 
 References
 ----------
 He et al. "Deep residual learning." CVPR 2016. Yesiler, Serrà, Gómez. "MOVE." ICASSP 2020 (key
-invariance by the maximum over rolls). Radenović et al. "GeM pooling." TPAMI 2018.
+invariance by the maximum over rolls). Radenović et al. "GeM pooling." TPAMI 2018. Yu, Xu, Chen, Yang.
+"Learning a representation for cover song identification using convolutional neural network." ICASSP
+2020 (CQT-Net).
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
 
-NETWORKS = ("covernet", "cnn", "resnet18_last_block", "resnet18_all")
+NETWORKS = ("covernet", "cqtnet", "cnn", "resnet18_last_block", "resnet18_all")
+WHOLE = ("covernet", "cqtnet")  # that see a whole recording at once; the others see crops
 
 
 class Cnn(nn.Module):
@@ -117,6 +120,44 @@ def _imagenet(weights: str) -> dict:
             f"weights 'imagenet' must be reachable at torchvision's hub, got {error}; give "
             "--weights PATH, or none to start from random weights"
         ) from error
+
+
+class CqtNet(nn.Module):
+    """CQT-Net as its paper has it: (84, T) semitones in, 300 numbers out, of unit norm here.
+
+    Kernels of an octave first, dilated ones in time, no pooling over pitch but the last, a maximum
+    over all places: what is found may stand at any time and in any key.
+    """
+
+    shape = (300,)
+    LAYERS = (  # channels, kernel, dilation in time, halved in time afterwards
+        (32, (12, 3), 1, False), (64, (13, 3), 2, True), (64, (13, 3), 1, False), (64, (3, 3), 2, True),
+        (128, (3, 3), 1, False), (128, (3, 3), 2, True), (256, (3, 3), 1, False), (256, (3, 3), 2, True),
+        (512, (3, 3), 1, False), (512, (3, 3), 2, False),
+    )  # fmt: skip
+    SHORTEST = 200  # frames that the last layer needs; a shorter recording is repeated
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        n_in = 1
+        for n_out, kernel, dilation, halved in self.LAYERS:
+            padding = (6, 0) if n_in == 1 else 0
+            layers += [
+                nn.Conv2d(n_in, n_out, kernel, dilation=(1, dilation), padding=padding, bias=False),
+                nn.BatchNorm2d(n_out),
+                nn.ReLU(),
+            ]
+            if halved:
+                layers.append(nn.MaxPool2d((1, 2), padding=(0, 1)))
+            n_in = n_out
+        self.features = nn.Sequential(*layers, nn.AdaptiveMaxPool2d(1), nn.Flatten())
+        self.head = nn.Linear(512, 300)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Embed (B, 84, T) as (B, 300)."""
+        x = x.repeat(1, 1, -(-self.SHORTEST // x.shape[2]))
+        return F.normalize(self.head(self.features(x[:, None])), dim=1)
 
 
 class PitchCircle(nn.Conv2d):
@@ -278,6 +319,8 @@ def build(network: str, *, weights: str | None = None, towers: int = 1) -> nn.Mo
         return _begun(weights)
     if network == "covernet":
         return CoverNets(towers) if towers > 1 else CoverNet()
+    if network == "cqtnet":
+        return CqtNet()
     if network == "cnn":
         return Cnn()
     if network in ("resnet18_last_block", "resnet18_all"):

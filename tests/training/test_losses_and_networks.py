@@ -191,7 +191,7 @@ def test_pitch_circle_is_a_plain_convolution_of_the_input_repeated_around():
 def test_embeddings_have_unit_norm_and_the_networks_shape(name):
     torch.manual_seed(0)
     network = networks.build(name).eval()
-    n_bins = 36 if name == "covernet" else 128
+    n_bins = {"covernet": 36, "cqtnet": 84}.get(name, 128)
     with torch.no_grad():
         y = network(torch.rand(2, n_bins, 64))
     assert y.shape == (2, int(np.prod(networks.shape_of(network))))
@@ -215,7 +215,23 @@ def test_last_block_trains_layer4_and_fc_alone():
 
 def test_presets_are_the_writeups():
     assert (PRESETS["resnet18_last_block"].batch_size, PRESETS["cnn"].epochs) == (64, 10)
-    assert {p.margin for n, p in PRESETS.items() if n != "covernet"} == {1.0}
+    theirs = ("cnn", "resnet18_all", "resnet18_last_block")
+    assert {PRESETS[name].margin for name in theirs} == {1.0}
+
+
+def test_cqtnet_has_the_papers_layers():
+    network = networks.build("cqtnet")
+    told = [tuple(m.weight.shape) for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert told[:3] == [(32, 1, 12, 3), (64, 32, 13, 3), (64, 64, 13, 3)]
+    assert told[-1] == (512, 512, 3, 3)
+    assert networks.shape_of(network) == (300,)
+
+
+def test_cqtnet_finds_a_short_recording_by_what_it_plays_not_by_its_length():
+    torch.manual_seed(0)
+    network, x = networks.build("cqtnet").eval(), torch.rand(1, 84, 50)
+    with torch.no_grad():
+        torch.testing.assert_close(network(x), network(x.repeat(1, 1, 4)), atol=1e-5, rtol=1e-4)
 
 
 def test_unknown_names_and_impossible_settings_are_refused():
