@@ -18,7 +18,9 @@ from pathlib import Path
 
 from music21 import common, converter
 
-TUNES = ("airdsAirs", "oneills1850", "ryansMammoth", "miscFolk", "nottingham-dataset")
+TUNES = (
+    "airdsAirs", "oneills1850", "ryansMammoth", "miscFolk", "nottingham-dataset", "essenFolksong",
+)  # fmt: skip
 LEAST = 24  # notes of a tune
 
 
@@ -42,6 +44,12 @@ def titles_in(path: Path) -> dict[int, str]:
         elif line.startswith("T:") and number is not None:
             found.setdefault(number, plain(line[2:]))
     return found
+
+
+def collection_of(path: Path) -> str:
+    """Return the collection that a file is of: the Essen files are of one collector each."""
+    folder = path.parent.name
+    return re.sub(r"\d+", "", path.stem) if folder == "essenFolksong" else folder
 
 
 def plain(title: str) -> str:
@@ -69,7 +77,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     root, told = Path(common.getCorpusFilePath()), []
     listed = [
-        (path, number, collection, title)
+        (path, number, collection_of(path), title)
         for collection in TUNES
         for path in sorted((root / collection).glob("*.abc"))
         for number, title in titles_in(path).items()
