@@ -3,6 +3,7 @@
 m21/bin/python benchmarks/corpus_notes.py > notes.json      # see there: music21 in its own environment
 python -m benchmarks.unseen sets --notes notes.json --out unseen
 python -m benchmarks.unseen judge --sets unseen shipped one.safetensors other.safetensors
+python -m benchmarks.unseen calibrate --sets unseen one.safetensors     # the line for its card
 
 Three sets, written as chroma: works composed here (rendered by the project's synthesiser), tunes that two
 or more old collections print, and chorale melodies that Bach harmonised more than once (both played by
@@ -33,7 +34,7 @@ from lib.audio.songs import compose
 from lib.audio.versions import PROGRAMS, Score, VersionSpec, arrange, sample_spec
 from lib.evaluation.intervals import Interval, paired_difference
 from lib.evaluation.metrics import per_query, queries
-from lib.retrieval import fourier2d, matrices, qmax, registry
+from lib.retrieval import calibration, fourier2d, matrices, qmax, registry
 from lib.retrieval.embed import embed, load
 
 SETS = ("demo", "tunes", "chorales")
@@ -197,22 +198,47 @@ def _told(lead: Interval) -> str:
     return f"{lead.value:+.3f} ({lead.low:+.3f} to {lead.high:+.3f})"
 
 
+def calibrate(folder: Path, models: list[str]) -> None:
+    """Print each model's line from distance to probability, fitted on the composed works alone."""
+    for model in models:
+        found = {}
+        for name in SETS:
+            chromas, works = read(folder / f"{name}.npz")
+            found[name] = distances_of(model, chromas), works
+        line = calibration.fit(*found["demo"])
+        console.print_json(json.dumps({"model": model, "calibration": line.to_dict()}))
+        for name, (distances, works) in found.items():
+            i, j = np.triu_indices(len(works), 1)
+            called, same = (
+                line.probability(distances[i, j]) >= calibration.EVEN,
+                works[i] == works[j],
+            )
+            console.print(
+                f"  {name}: {called[same].mean():.0%} of covers called so, and {called[~same].mean():.0%} "
+                "of others"
+            )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     kinds = parser.add_subparsers(dest="kind", required=True)
     of_sets = kinds.add_parser("sets", help="write the three sets")
     of_sets.add_argument("--notes", required=True, metavar="JSON", help="what corpus_notes.py told")
     of_sets.add_argument("--out", required=True, type=Path, metavar="FOLDER")
-    of_judge = kinds.add_parser("judge", help="judge weights on them")
-    of_judge.add_argument("--sets", required=True, type=Path, metavar="FOLDER")
-    of_judge.add_argument(
-        "models", nargs="+", metavar="MODEL", help="a file, shipped, untrained, qmax or fourier2d"
-    )
+    for kind, does in (("judge", "judge weights on them"), ("calibrate", "fit probabilities")):
+        of_kind = kinds.add_parser(kind, help=does)
+        of_kind.add_argument("--sets", required=True, type=Path, metavar="FOLDER")
+        of_kind.add_argument(
+            "models",
+            nargs="+",
+            metavar="MODEL",
+            help="a file, shipped, untrained, qmax or fourier2d",
+        )
     args = parser.parse_args()
     if args.kind == "sets":
         write(args.notes, args.out)
     else:
-        judge(args.sets, args.models)
+        {"judge": judge, "calibrate": calibrate}[args.kind](args.sets, args.models)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ MELODY_INSTRUMENTS = ("voice", "guitar", "strings", "brass", "organ", "flute", "
 CHORD_INSTRUMENTS = ("piano", "guitar", "organ", "strings", "pad")
 PATTERNS = ("block", "strum", "arpeggio", "power", "pad")
 WRITTEN = "written"  # the pattern of a song that has its own accompaniment
+ALONE = "none"  # the pattern of a melody without accompaniment
 PROGRAMS = {  # of General MIDI, for each instrument
     "voice": (52, 53, 54, 65, 66, 69, 85), "guitar": (24, 25, 26, 27, 28, 29, 30, 105),
     "strings": (40, 41, 42, 45, 48, 49, 50), "brass": (56, 57, 58, 60, 61, 62, 64, 67),
@@ -50,8 +51,9 @@ class VersionSpec:
     ornaments: float = 0.0  # share of melody notes with a neighbour note
     syncopation: float = 0.0  # share of melody notes moved by half a beat
     scoops: float = 0.0  # share of melody notes begun from a step below
+    altered: float = 0.0  # share of melody notes moved to a neighbour in the melody's own scale
     chord_instrument: str = "piano"
-    pattern: str = "block"  # one of PATTERNS, or the song's own accompaniment as written
+    pattern: str = "block"  # one of PATTERNS, the song's own accompaniment as written, or none
     sevenths: bool = False
     substitutions: float = 0.0  # share of chords replaced by their relative minor or major
     bass: str = "root"
@@ -81,7 +83,7 @@ NUISANCES = {  # which fields a cover may change for one reason
         "lead", "octave", "chord_instrument", "gain", "font", "programs", "noise_db", "room", "compression",
         "lowpass_hz", "timbre", "tone_db",
     ),
-    "melody": ("drop", "simplify", "ornaments", "syncopation", "scoops"),
+    "melody": ("drop", "simplify", "ornaments", "syncopation", "scoops", "altered"),
     "accompaniment": ("pattern", "sevenths", "substitutions", "bass", "drums"),
     "form": ("form", "intro", "outro", "solo"),
 }  # fmt: skip
@@ -168,7 +170,11 @@ def sample_spec(
         scoops=float(own.choice([0.0, own.uniform(0.1, 0.5)])),
         tone_db=tuple(own.uniform(-6, 6) + own.uniform(-10, 10) * np.linspace(-1, 1, 5)),
         timbre={p: _timbre(own) for p in ("lead", "chords", "bass") if own.random() < 0.7},
+        altered=float(own.choice([0.0, 0.0, own.uniform(0.05, 0.35)])),
     )  # fmt: skip
+    if own.random() < 0.08:
+        heard = spec.gain | {"lead": max(spec.gain["lead"], 0.4)}
+        spec = replace(spec, pattern=ALONE, bass="none", drums="none", gain=heard)
     if fonts:
         instruments = {"lead": spec.lead, "chords": spec.chord_instrument, "bass": "bass"}
         programs = {part: int(pick(PROGRAMS[name])) for part, name in instruments.items()}
@@ -211,13 +217,14 @@ def arrange(song: Song, spec: VersionSpec) -> Score:
     """Write out the version; see `VersionSpec` for what each field does."""
     rng = np.random.default_rng(spec.seed)
     melody, chords, written, n_beats = _lay_out(song, spec, rng)
-    melody = _vary_melody(melody, spec, rng)
+    melody = _altered(_vary_melody(melody, spec, rng), song.melody[:, 2], spec)
     chords = _substituted(chords, spec.substitutions, rng)
     to_seconds = _tempo_map(song.tempo * spec.tempo_ratio, spec, n_beats, rng)
     shift = spec.transpose + spec.tuning_cents / 100
     parts = {"lead": (spec.lead, melody + np.array([0, 0, shift + 12 * spec.octave, 0]))}
-    accompaniment = written if spec.pattern == WRITTEN else _accompany(chords, spec)
-    parts["chords"] = (spec.chord_instrument, accompaniment + np.array([0, 0, shift, 0]))
+    if spec.pattern != ALONE:
+        accompaniment = written if spec.pattern == WRITTEN else _accompany(chords, spec)
+        parts["chords"] = (spec.chord_instrument, accompaniment + np.array([0, 0, shift, 0]))
     if spec.bass != "none":
         parts["bass"] = ("bass", _bass_line(chords, spec.bass) + np.array([0, 0, shift, 0]))
     played = {}
@@ -310,6 +317,17 @@ def _vary_melody(melody: np.ndarray, spec: VersionSpec, rng: np.random.Generator
         bent[:, 2] -= rng.choice([1, 1, 2], size=len(bent))
         parts.append(bent)
     return np.concatenate(parts)
+
+
+def _altered(melody: np.ndarray, written: np.ndarray, spec: VersionSpec) -> np.ndarray:
+    """Move notes of a melody to the next pitch, up or down, of those classes that are ``written``."""
+    rng = np.random.default_rng([spec.seed, 2])
+    scale = np.flatnonzero(np.isin(np.arange(-12, 152) % 12, np.unique(written % 12))) - 12.0
+    moved = melody.copy()
+    chosen = rng.random(len(melody)) < spec.altered
+    place = np.searchsorted(scale, melody[chosen, 2]) + rng.choice([-1, 1], size=chosen.sum())
+    moved[chosen, 2] = scale[np.clip(place, 0, len(scale) - 1)]
+    return moved
 
 
 def _substituted(chords: list[Chord], share: float, rng: np.random.Generator) -> list[Chord]:

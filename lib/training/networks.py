@@ -1,9 +1,9 @@
 """The networks: a tensor in, an embedding of unit L2 norm out.
 
 *Conventions.* Input (B, n_bins, T) float32. The write-up's networks give (B, 128), CQT-Net, a published
-network to compare with, (B, 300); covernet gives (B, 12 * d), pitch class first: an embedding of twelve rows that roll with the key. It is turned to
-its own strongest pitch class, so that a recording and its transposition share one embedding, and
-is compared at the best of twelve rolls (`lib.training.distances`).
+network to compare with, (B, 300); covernet gives (B, 12 * d), pitch class first: an embedding of twelve
+rows that roll with the key. It is turned to its own strongest pitch class, so that a recording and its
+transposition share one embedding, and is compared at the best of twelve rolls (`lib.training.distances`).
 
 References
 ----------

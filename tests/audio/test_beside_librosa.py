@@ -21,7 +21,7 @@ def heard(request):
     """A rendered song [16 kHz], librosa's constant-Q magnitudes (84, n), and its frames at ours."""
     song = compose(request.param, 0)
     drawn = sample_spec(song, request.param, max_phrases=2)
-    spec = replace(drawn, tuning_cents=0.0, tone_db=(), timbre={})
+    spec = replace(drawn, tuning_cents=0.0, tone_db=(), timbre={}, altered=0.0)
     sound = render(arrange(song, spec), spec, sample_rate=P.sample_rate).astype(np.float32)
     theirs = np.abs(
         librosa.cqt(

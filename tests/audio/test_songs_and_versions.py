@@ -22,6 +22,23 @@ def test_composed_melody_stays_in_its_scale():
     assert {(int(p) - song.tonic) % 12 for p in song.melody[:, 2]} <= set(scale)
 
 
+def test_altered_notes_are_neighbours_in_the_melodys_scale_at_the_same_times():
+    song = songs.compose(5, 1)
+    plain, other = (
+        arrange(song, VersionSpec(1, altered=share)).parts["lead"][1] for share in (0.0, 1.0)
+    )
+    np.testing.assert_array_equal(plain[:, :2], other[:, :2])
+    moved = np.abs(other[:, 2] - plain[:, 2])
+    assert moved.min() > 0
+    assert moved.max() <= 5
+    assert set(other[:, 2] % 12) <= set(song.melody[:, 2] % 12)
+
+
+def test_a_melody_alone_has_no_other_part():
+    spec = VersionSpec(1, pattern=versions.ALONE, bass="none")
+    assert set(arrange(songs.compose(5, 1), spec).parts) == {"lead"}
+
+
 def test_song_without_notes_is_refused():
     with pytest.raises(ValueError, match="melody of x must have notes"):
         songs.Song("x", "x", 0, 1, 100, np.zeros((0, 3)), (), ((0, 16),))
