@@ -1,0 +1,85 @@
+"""Made tensors and triplets as files of two snapshots: what the loader's and training's benchmarks read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lib.audio import tensors
+from lib.audio.representations import parameters
+from lib.io.lake import Snapshot
+from schemas.spectrograms import SPECTROGRAMS
+from schemas.triplets import TRIPLETS
+
+SECONDS = 60.0  # of a recording
+VERSIONS = 4  # recordings of a work
+A_FILE = 200  # recordings
+
+
+def made_tensor(representation: str, number: int) -> np.ndarray:
+    """Return a tensor (n_bins, T) that compresses about as real ones do: slow, and a little noise."""
+    p, rng = parameters(representation), np.random.default_rng(number)
+    n_frames = round(SECONDS * p.frames_per_second)
+    coarse = rng.random((p.n_bins, n_frames // 4 + 1)).repeat(4, axis=1)[:, :n_frames]
+    x = coarse**3 + 0.05 * rng.random((p.n_bins, n_frames))
+    return (80 * (x - 1) if representation == "log_mel" else x).astype(np.float32)
+
+
+def snapshots(
+    folder: Path, representation: str, n_recordings: int, n_triplets: int
+) -> tuple[Snapshot, Snapshot]:
+    """Write both tables as parquet files and return their snapshots."""
+    told = {"spectrograms": _spectrograms(representation, n_recordings)}
+    told["triplets"] = iter([_triplets(n_recordings, n_triplets)])
+    found = []
+    for name, files in told.items():
+        paths, n_rows = [], 0
+        for number, table in enumerate(files):
+            paths.append(str(folder / f"{name}-{representation}-{number:04d}.parquet"))
+            pq.write_table(table, paths[-1])
+            n_rows += len(table)
+        found.append(Snapshot(name, 1, tuple(paths), n_rows))
+    return found[0], found[1]
+
+
+def _spectrograms(representation: str, n: int) -> Iterator[pa.Table]:
+    p = parameters(representation)
+    for first in range(0, n, A_FILE):
+        rows = []
+        for number in range(first, min(first + A_FILE, n)):
+            x = made_tensor(representation, number)
+            data, scale, offset = tensors.pack(x)
+            shape, length = [int(s) for s in x.shape], x.shape[1] / p.frames_per_second
+            rows.append(
+                (_name(number), representation, "p", 0, "{}", "0" * 64, 0.0, length,
+                 p.frames_per_second, shape, "uint8", scale, offset, data)
+            )  # fmt: skip
+        yield _table(rows, SPECTROGRAMS.column_names)
+
+
+def _triplets(n_recordings: int, n: int) -> pa.Table:
+    rng, rows = np.random.default_rng(0), []
+    n_works = n_recordings // VERSIONS
+    for number in range(n):
+        anchor = number % n_recordings
+        work = anchor // VERSIONS
+        positive = work * VERSIONS + (anchor + 1) % VERSIONS
+        other = (work + 1 + int(rng.integers(n_works - 1))) % n_works
+        names = [_name(i) for i in (anchor, positive, other * VERSIONS)]
+        rows.append(
+            ("clique", 1, "train", names[0], number // n_recordings, *names[1:], "clique", "", f"w{work}",
+             f"w{other}", 0.0, 0.0)
+        )  # fmt: skip
+    return _table(rows, TRIPLETS.column_names)
+
+
+def _name(number: int) -> str:
+    return f"r{number:06d}"
+
+
+def _table(rows: list[tuple], names: list[str]) -> pa.Table:
+    return pa.table(dict(zip(names, zip(*rows, strict=True), strict=True)))
