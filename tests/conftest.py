@@ -20,7 +20,7 @@ def settings() -> dict[str, str]:
     lines = (ROOT / "environment" / "spark.conf").read_text().splitlines()
     found = dict(line.split(None, 1) for line in lines if line.strip())
     jars = sorted((Path(sys.prefix) / "jars").glob("*.jar"))
-    return found | {"spark.jars": ",".join(map(str, jars)), "spark.sql.shuffle.partitions": "2"}
+    return found | {"spark.jars": ",".join(map(str, jars))}
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +29,10 @@ def spark(tmp_path_factory):
 
     builder = SparkSession.builder.master("local[2]").appName("tests")
     warehouse = str(tmp_path_factory.mktemp("warehouse"))
-    conf = settings() | {"spark.sql.warehouse.dir": warehouse, "spark.driver.memory": "2g"}
+    conf = settings() | {
+        "spark.sql.warehouse.dir": warehouse, "spark.driver.memory": "2g",
+        "spark.sql.shuffle.partitions": "2",  # of a handful of rows
+    }  # fmt: skip
     for name, value in conf.items():
         builder = builder.config(name, value.strip())
     session = builder.getOrCreate()
