@@ -310,9 +310,10 @@ def settled(rows: DataFrame) -> DataFrame:
     """Return ``rows`` computed now, apart from the tables that they came from.
 
     Spark drops what it persisted of a table when the table is written, and computes it anew: rows
-    that a job found to be new would be gone after it has written them.
+    that a job found to be new would be gone after it has written them. They wait on disk: as rows in
+    memory, ten million of them filled a heap of 4 GB.
     """
-    return rows.localCheckpoint()
+    return rows.localCheckpoint(storageLevel=StorageLevel.DISK_ONLY)
 
 
 def check_columns(table: Table, found: dict[str, str]) -> None:
