@@ -65,9 +65,10 @@ def classify(x: np.ndarray, y: np.ndarray) -> SGDClassifier:
     x, held, y, truth = train_test_split(x, y, test_size=0.2, random_state=123)
     held, truth = held[:10_000], truth[:10_000]
     model = SGDClassifier(learning_rate="adaptive", eta0=0.01, random_state=123)
+    classes = np.unique(y)
     for start in range(0, len(x), 500):
         order = start + rng.permutation(min(500, len(x) - start))
-        model.partial_fit(x[order], y[order], classes=np.unique(y))
+        model.partial_fit(x[order], y[order], classes=classes)
         for part, labels in ((x[order], y[order]), (held, truth)):
             said = model.predict(part)
             accuracy_score(labels, said)
