@@ -33,6 +33,8 @@ bench: setup         ## speed and memory, side by side with rivals
 	@$(PYTHON) -m benchmarks.audio
 	@$(PYTHON) -m benchmarks.catalog
 	@$(PYTHON) -m benchmarks.triplets
+	@$(PYTHON) -m benchmarks.loader
+	@$(PYTHON) -m benchmarks.training --presets covernet --ranks 1 2
 	@$(PYTHON) -m benchmarks.search
 	@$(PYTHON) -m benchmarks.versions
 	@$(PYTHON) -m benchmarks.attributes

@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--ranks", nargs="+", type=int, default=[1], metavar="N")
     parser.add_argument("--backends", nargs="+", default=["horovod"], metavar="NAME")
     parser.add_argument("--batch-size", type=int, default=16, metavar="N", help="of all ranks")
-    parser.add_argument("--steps", type=int, default=8, metavar="N", help="an epoch")
+    parser.add_argument("--steps", type=int, default=48, metavar="N", help="an epoch")
     asked = parser.parse_args()
     grid = Grid("preset", "ranks", "triplets/s", "of the plain loop", "waiting for data")
     for name in asked.presets:
