@@ -9,10 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lib.audio import tensors
 from lib.audio.representations import parameters
+from lib.audio.spectrograms import packed
 from lib.io.lake import Snapshot
-from schemas.spectrograms import SPECTROGRAMS
 from schemas.triplets import TRIPLETS
 
 SECONDS = 60.0  # of a recording
@@ -49,16 +48,13 @@ def snapshots(
 def _spectrograms(representation: str, n: int) -> Iterator[pa.Table]:
     p = parameters(representation)
     for first in range(0, n, A_FILE):
-        rows = []
-        for number in range(first, min(first + A_FILE, n)):
-            x = made_tensor(representation, number)
-            data, scale, offset = tensors.pack(x)
-            shape, length = [int(s) for s in x.shape], x.shape[1] / p.frames_per_second
-            rows.append(
-                (_name(number), representation, "p", 0, "{}", "0" * 64, 0.0, length,
-                 p.frames_per_second, shape, "uint8", scale, offset, data)
-            )  # fmt: skip
-        yield _table(rows, SPECTROGRAMS.column_names)
+        yield pa.Table.from_pylist(
+            [
+                {"recording_id": _name(number), "sha256": "0" * 64} | row
+                for number in range(first, min(first + A_FILE, n))
+                for row in packed(made_tensor(representation, number), p)
+            ]
+        )
 
 
 def _triplets(n_recordings: int, n: int) -> pa.Table:
@@ -74,12 +70,9 @@ def _triplets(n_recordings: int, n: int) -> pa.Table:
             ("clique", 1, "train", names[0], number // n_recordings, *names[1:], "clique", "", f"w{work}",
              f"w{other}", 0.0, 0.0)
         )  # fmt: skip
-    return _table(rows, TRIPLETS.column_names)
+    columns = zip(*rows, strict=True)
+    return pa.table(dict(zip(TRIPLETS.column_names, columns, strict=True)))
 
 
 def _name(number: int) -> str:
     return f"r{number:06d}"
-
-
-def _table(rows: list[tuple], names: list[str]) -> pa.Table:
-    return pa.table(dict(zip(names, zip(*rows, strict=True), strict=True)))

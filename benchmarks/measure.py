@@ -1,4 +1,4 @@
-"""What several benchmarks need: a clock and a Spark session."""
+"""What several benchmarks need: a clock, songs, a network's distances, a Spark session."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import sys
 import time
 from collections.abc import Callable
 
+import numpy as np
 from pyspark.sql import SparkSession
 
 from lib.audio import song_files
 from lib.audio.songs import Song, compose
+from lib.retrieval import matrices, registry
+from lib.retrieval.embed import embed, load
 from tests.conftest import settings
 
 CORES = 2
@@ -35,6 +38,14 @@ def some_songs(folder: str | None, n: int) -> list[Song]:
     names = song_files.found(folder, None)
     load = song_files.loader(folder)
     return [load(name) for name in names[:: max(len(names) // n, 1)][:n]]
+
+
+def network_distances(chromas: list[np.ndarray], model: str = "shipped") -> np.ndarray:
+    """Return a covernet's distances, hubs not corrected; ``model``: shipped, untrained or a file."""
+    network = registry.resolve(None, model)
+    net = load("covernet", network.weights, 0)
+    vectors = np.stack([embed(net, x, crop_frames=None) for x in chromas])
+    return matrices.of_embeddings(vectors, network.n_rolls)
 
 
 def session() -> SparkSession:

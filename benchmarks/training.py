@@ -3,7 +3,7 @@
 python -m benchmarks.training                          # every preset, one rank
 python -m benchmarks.training --presets covernet --ranks 1 2 --backends horovod torch-distributor
 
-The plain loop has the same network, loss, optimiser and shapes, and batches that lie in memory; a rank
+The plain loop has the same network, loss and shapes, plain Adam, and batches that lie in memory; a rank
 has one core. Rates are those of the second epoch, start-up left out.
 """
 

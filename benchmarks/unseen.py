@@ -18,7 +18,6 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,16 +25,15 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table as Grid
 
-from benchmarks.measure import CORES
-from lib.audio import fluid
+from benchmarks.measure import CORES, network_distances
+from lib.audio import fluid, song_files
 from lib.audio.render import render
 from lib.audio.representations import compute, parameters
 from lib.audio.songs import compose
 from lib.audio.versions import PROGRAMS, Score, VersionSpec, arrange, sample_spec
 from lib.evaluation.intervals import Interval, paired_difference
 from lib.evaluation.metrics import per_query, queries
-from lib.retrieval import calibration, fourier2d, matrices, qmax, registry
-from lib.retrieval.embed import embed, load
+from lib.retrieval import calibration, fourier2d, matrices, qmax
 
 SETS = ("demo", "tunes", "chorales")
 FIGURE = 4  # successive steps of a melody
@@ -58,16 +56,16 @@ class Piece:
     parts: list[Notes]
 
 
-def figures(notes: Notes) -> set[tuple[int, ...]]:
-    """Return the figures of a part: every `FIGURE` successive steps in semitones."""
-    steps = [round(b[2] - a[2]) for a, b in pairwise(notes) if a[2] != b[2]]
-    return {tuple(steps[i : i + FIGURE]) for i in range(len(steps) - FIGURE + 1)}
+def figured(piece: dict, group: str) -> dict:
+    """Return a piece with its group, and the figures of its highest and lowest part."""
+    high, low = (np.array(piece["parts"][i]) for i in (0, -1))
+    told = {name: song_files.figures(x, FIGURE) for name, x in (("high", high), ("low", low))}
+    return piece | told | {"group": group}
 
 
-def shared(a: Notes, b: Notes) -> float:
+def shared(a: np.ndarray, b: np.ndarray) -> float:
     """Return the Jaccard similarity of two parts' figures."""
-    one, other = figures(a), figures(b)
-    return len(one & other) / max(len(one | other), 1)
+    return len(np.intersect1d(a, b)) / max(len(np.union1d(a, b)), 1)
 
 
 def grouped(
@@ -87,23 +85,23 @@ def grouped(
 
 def tunes(told: list[dict]) -> dict[str, list[dict]]:
     """Return tunes of one title from different collections that are alike and no copies."""
-    found = [p | {"group": p["title"]} for p in told if p["collection"] != "bach" and p["title"]]
+    found = [figured(p, p["title"]) for p in told if p["collection"] != "bach" and p["title"]]
 
     def fits(a: dict, b: dict) -> bool:
         low, high = TUNES
         differ = a["collection"] != b["collection"]
-        return differ and low <= shared(a["parts"][0], b["parts"][0]) <= high
+        return differ and low <= shared(a["high"], b["high"]) <= high
 
     return grouped(found, fits, {})
 
 
 def chorales(told: list[dict]) -> dict[str, list[dict]]:
     """Return chorales of one melody over different basses."""
-    found = [p | {"group": "chorale"} for p in told if p["collection"] == "bach"]
+    found = [figured(p, "chorale") for p in told if p["collection"] == "bach"]
 
     def fits(a: dict, b: dict) -> bool:
-        same = shared(a["parts"][0], b["parts"][0]) > CHORALES
-        return same and shared(a["parts"][-1], b["parts"][-1]) < COPIED
+        same = shared(a["high"], b["high"]) > CHORALES
+        return same and shared(a["low"], b["low"]) < COPIED
 
     return grouped(found, fits, {})
 
@@ -154,30 +152,30 @@ def write(notes: str, out: Path) -> None:
             np.savez(out / f"{name}.npz", works=np.array([p.work for p in pieces]), **arrays)
 
 
-def read(path: Path) -> tuple[list[np.ndarray], np.ndarray]:
-    """Return the chroma of a set's recordings and their works."""
-    with np.load(path) as held:
-        return [held[name] for name in sorted(held.files) if name != "works"], held["works"]
+def read(folder: Path) -> dict[str, tuple[list[np.ndarray], np.ndarray]]:
+    """Return, of every set, the chroma of its recordings and their works."""
+    found = {}
+    for name in SETS:
+        with np.load(folder / f"{name}.npz") as held:
+            chromas = [held[key] for key in sorted(held.files) if key != "works"]
+            found[name] = chromas, held["works"]
+    return found
 
 
 def distances_of(model: str, chromas: list[np.ndarray]) -> np.ndarray:
     """Return a network's distances (a file, shipped, untrained), or a rival's (qmax, fourier2d)."""
     if model in ("qmax", "fourier2d"):
         return {"qmax": qmax, "fourier2d": fourier2d}[model].distances(chromas)
-    network = registry.resolve(None, model)
-    net = load("covernet", network.weights, 0)
-    vectors = np.stack([embed(net, x, crop_frames=None) for x in chromas])
-    return matrices.of_embeddings(vectors, network.n_rolls)
+    return network_distances(chromas, model)
 
 
 def judge(folder: Path, models: list[str]) -> None:
     """Print MAP of every model on every set, and each model's lead on the first."""
     grid = Grid("MAP, not corrected / corrected", *SETS, "mean", "lead on the first (95% interval)")
-    first: np.ndarray | None = None
+    sets, first = read(folder), None
     for model in models:
         plain, corrected, per_set, works_of = [], [], [], []
-        for name in SETS:
-            chromas, works = read(folder / f"{name}.npz")
+        for name, (chromas, works) in sets.items():
             distances = distances_of(model, chromas)
             plain.append(float(per_query(distances, works)["map"].mean()))
             of_queries = per_query(matrices.standardized(distances), works)["map"]
@@ -200,11 +198,9 @@ def _told(lead: Interval) -> str:
 
 def calibrate(folder: Path, models: list[str]) -> None:
     """Print each model's line from distance to probability, fitted on the composed works alone."""
+    sets = read(folder)
     for model in models:
-        found = {}
-        for name in SETS:
-            chromas, works = read(folder / f"{name}.npz")
-            found[name] = distances_of(model, chromas), works
+        found = {name: (distances_of(model, x), works) for name, (x, works) in sets.items()}
         line = calibration.fit(*found["demo"])
         console.print_json(json.dumps({"model": model, "calibration": line.to_dict()}))
         for name, (distances, works) in found.items():

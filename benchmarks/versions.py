@@ -18,7 +18,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table as Grid
 
-from benchmarks.measure import some_songs
+from benchmarks.measure import network_distances, some_songs
 from lib.audio import direct, fluid, spectrograms
 from lib.audio.render import render
 from lib.audio.representations import compute, fold, parameters
@@ -26,8 +26,7 @@ from lib.audio.songs import Song
 from lib.audio.versions import NUISANCES, VersionSpec, arrange, only, sample_spec
 from lib.evaluation.intervals import bootstrap
 from lib.evaluation.metrics import per_query
-from lib.retrieval import fourier2d, matrices, qmax, registry
-from lib.retrieval.embed import embed, load
+from lib.retrieval import fourier2d, qmax
 
 MAX_PHRASES = 10
 CHROMA = parameters("chroma")
@@ -41,15 +40,8 @@ def heard(song: Song, spec: VersionSpec) -> np.ndarray:
     return compute([render(arrange(song, spec), spec)], CHROMA)
 
 
-def by_network(chromas: list[np.ndarray]) -> np.ndarray:
-    shipped = registry.resolve(None, "shipped")
-    net = load("covernet", shipped.weights, 0)
-    vectors = np.stack([embed(net, x, crop_frames=None) for x in chromas])
-    return matrices.of_embeddings(vectors, shipped.n_rolls)
-
-
 SYSTEMS: dict[str, Callable[[list[np.ndarray]], np.ndarray]] = {
-    "2-D Fourier": fourier2d.distances, "Qmax": qmax.distances, "covernet": by_network,
+    "2-D Fourier": fourier2d.distances, "Qmax": qmax.distances, "covernet": network_distances,
 }  # fmt: skip
 
 

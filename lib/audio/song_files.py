@@ -89,7 +89,9 @@ def families(spark: SparkSession, load: Callable[[str], Song], names: list[str])
             song = load(row["name"])
         except ValueError:
             return []
-        return [{"name": row["name"], "title": song.title, "figures": figures(song).tolist()}]
+        return [
+            {"name": row["name"], "title": song.title, "figures": figures(song.melody).tolist()}
+        ]
 
     listed = spark.createDataFrame([(n,) for n in names], "name string")
     told = map_rows(listed, rows, _FIGURES, spread_by="name").collect()
@@ -99,15 +101,15 @@ def families(spark: SparkSession, load: Callable[[str], Song], names: list[str])
     return {name: of_read.get(name, name) for name in names}
 
 
-def figures(song: Song) -> np.ndarray:
-    """Return the distinct figures of a melody: `FIGURE` successive steps in semitones, hashed."""
-    order = np.argsort(song.melody[:, 0], kind="stable")
-    steps = np.diff(song.melody[order, 2]).astype(np.int64)
+def figures(melody: np.ndarray, size: int = FIGURE) -> np.ndarray:
+    """Return the distinct figures of a melody (n, 3): ``size`` successive steps in semitones, hashed."""
+    order = np.argsort(melody[:, 0], kind="stable")
+    steps = np.diff(melody[order, 2]).astype(np.int64)
     steps = steps[steps != 0]
-    if len(steps) < FIGURE:
+    if len(steps) < size:
         return np.empty(0, np.int64)
-    rows = np.lib.stride_tricks.sliding_window_view(np.clip(steps, -12, 12) + 12, FIGURE)
-    return np.unique(rows @ 25 ** np.arange(FIGURE))
+    rows = np.lib.stride_tricks.sliding_window_view(np.clip(steps, -12, 12) + 12, size)
+    return np.unique(rows @ 25 ** np.arange(size))
 
 
 def alike(titles: list[str], of_songs: list[np.ndarray]) -> list[int]:

@@ -77,7 +77,7 @@ def _reliability(network: Network, distances: dict, data: EvaluationSet) -> list
 
 
 def _setting(network: Network) -> str:
-    return "whole recordings" if network.config["representation"] == "chroma" else "clip30"
+    return "clip30" if network.config["representation"] == "log_mel" else "whole recordings"
 
 
 def _write_report(
