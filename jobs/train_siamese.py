@@ -35,6 +35,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--batch-size", type=positive, metavar="N", help="triplets of all ranks together"
     )
+    parser.add_argument(
+        "--parts", type=positive, metavar="N",
+        help="of a batch, each compared for itself, the same for any --workers (default: one a worker)",
+    )  # fmt: skip
     parser.add_argument("--learning-rate", type=float, metavar="X")
     parser.add_argument("--loss", choices=config.LOSSES)
     parser.add_argument(
@@ -95,7 +99,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
         args.preset, epochs=args.epochs, batch_size=args.batch_size, loss=args.loss, seed=args.seed,
         learning_rate=args.learning_rate, crop_s=args.crop, segments=args.segments, weights=args.weights,
         class_weight=args.class_weight, pairs_per_work=args.pairs_per_work, schedule=args.schedule,
-        patience=args.patience, mixed_precision=args.mixed_precision, compile=args.compile,
+        patience=args.patience, parts=args.parts, mixed_precision=args.mixed_precision, compile=args.compile,
     )  # fmt: skip
     request = Request(
         args.seed, args.backend, args.workers, args.resume, args.stall_timeout, args.work_folder,

@@ -110,7 +110,11 @@ def aligned(a: np.ndarray, b: np.ndarray) -> tuple[tuple[float, float], tuple[fl
 
 def distances(chromas: list[np.ndarray]) -> np.ndarray:
     """Return the (n, n) distances of recordings, on all cores."""
-    frames = [features(c) for c in chromas]
+    return distances_of([features(c) for c in chromas])
+
+
+def distances_of(frames: list[np.ndarray]) -> np.ndarray:
+    """Return the (n, n) distances of recordings by their `features`, or other (T, 12) frames."""
     rows, columns = np.triu_indices(len(frames), 1)
     pairs = (
         delayed(pair_distance)(frames[i], frames[j]) for i, j in zip(rows, columns, strict=True)

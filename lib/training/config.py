@@ -33,6 +33,9 @@ class TrainConfig:
     # 1: triplets as they are. More: so many pairs of one work together in a batch, and the batch's
     # other works, not the triplets' own negatives, are what they are told from.
     pairs_per_work: int = 1
+    # That a batch is cut in, each normalised and compared for itself: 0, one for every rank. With a number,
+    # a multiple of the ranks, the same training whatever their number.
+    parts: int = 0
     crop_s: float = 10.0
     segments: int = 3  # that the loss clews cuts a crop in
     best_pairs: int = 3  # of segments, by which the loss clews compares two crops of a work
@@ -60,6 +63,8 @@ class TrainConfig:
             )
         if self.schedule not in SCHEDULES:
             raise ValueError(f"schedule must be one of {SCHEDULES}, got {self.schedule!r}")
+        if self.parts < 0:
+            raise ValueError(f"parts must be 0 (one for every rank) or more, got {self.parts}")
         if self.patience < 0:
             raise ValueError(f"patience must be 0 or more epochs, got {self.patience}")
         if self.class_weight < 0:

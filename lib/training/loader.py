@@ -240,33 +240,33 @@ def batch_indices(
     labels: np.ndarray,
     *,
     batch_size: int,
-    rank: int,
-    n_ranks: int,
+    part: int,
+    n_parts: int,
     epoch: int,
     seed: int,
     pairs_per_work: int = 1,
 ) -> list[np.ndarray]:
-    """Return this rank's triplets of every step of an epoch; the rest of a division is left out.
+    """Return a part's triplets of every step of an epoch; the rest of a division is left out.
 
-    ``labels`` (n,) are the triplets' works. A rank takes ``pairs_per_work`` of one work together, as
+    ``labels`` (n,) are the triplets' works. A part takes ``pairs_per_work`` of one work together, as
     far as there are so many.
 
     Raises
     ------
     ValueError
-        If the batch cannot be shared equally by the ranks.
+        If the batch cannot be cut into equal parts.
     """
-    if batch_size % (n_ranks * pairs_per_work):
+    if batch_size % (n_parts * pairs_per_work):
         raise ValueError(
-            f"batch_size must be a multiple of {n_ranks} ranks x {pairs_per_work} pairs of a work, "
+            f"batch_size must be a multiple of {n_parts} parts x {pairs_per_work} pairs of a work, "
             f"got {batch_size}"
         )
     groups = _of_one_work(labels, pairs_per_work, np.random.default_rng([seed, epoch]))
-    size = min(batch_size // pairs_per_work, len(groups) // n_ranks * n_ranks)
+    size = min(batch_size // pairs_per_work, len(groups) // n_parts * n_parts)
     if not size:
         return []
     starts = range(0, len(groups) - size + 1, size)
-    return [groups[i : i + size][rank::n_ranks].ravel() for i in starts]
+    return [groups[i : i + size][part::n_parts].ravel() for i in starts]
 
 
 def _of_one_work(labels: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The training loop, read top to bottom; one process of possibly many runs it.
 
-*Conventions.* A step takes the same global batch whatever the number of ranks; loss and accuracy
-are means over all ranks. Each epoch ends with a checkpoint, and rank 0 tells its figures. A training
+*Conventions.* A step takes the same global batch, in the same parts, whatever the number of ranks; loss
+and accuracy are means over all ranks. Each epoch ends with a checkpoint, and rank 0 tells its figures. A training
 that is resumed takes the very steps that the unbroken one would have taken.
 """
 
@@ -23,6 +23,7 @@ from lib.training.config import TrainConfig
 from lib.training.distances import paired_distance
 from lib.training.loader import TensorStore, Triplets, ahead, batch_indices, load_batch
 from lib.training.messages import Speaker
+from lib.training.parts import Parts
 from lib.training.ranks import Ranks
 
 COLLAPSED = 1e-4  # mean standard deviation of an embedding's coordinates; healthy is 0.02 to 0.1
@@ -56,6 +57,8 @@ def train(
     ------
     TrainingFailed
         If the loss is not finite, the embeddings collapse, or the ranks' weights differ.
+    ValueError
+        If the ranks cannot share a batch equally.
     """
     torch.manual_seed(config.seed)
     device = torch.device(
@@ -82,20 +85,26 @@ def train(
         both.load_state_dict(checkpoint.weights)
         optimizer.load_state_dict(checkpoint.optimizer)
         history, first_step = checkpoint.epochs, checkpoint.step
-    optimizer = ranks.wrap(both, optimizer)
-    if checkpoint and len(checkpoint.ranks) == ranks.size:  # else rank 0's are everybody's
-        own = checkpoint.ranks[ranks.rank]
-        both.load_state_dict(own["buffers"], strict=False)
-        mine = own["sums"]
+    parts = Parts(both, ranks, config.parts)
+    optimizer = ranks.wrap(both, optimizer, passes=len(parts.mine))
+    if checkpoint:
+        of_parts = [held for rank in checkpoint.ranks for held in rank["buffers"]]
+        if len(of_parts) == parts.n:  # else the network's own are every part's
+            parts.restore(of_parts)
+        if len(checkpoint.ranks) == ranks.size:
+            mine = checkpoint.ranks[ranks.rank]["sums"]
+        else:  # figures are means over ranks
+            mine = {
+                k: sum(r["sums"][k] for r in checkpoint.ranks) / len(checkpoint.ranks) for k in mine
+            }
     batches_of = partial(
-        batch_indices, data.train.labels[:, 0], batch_size=config.batch_size, rank=ranks.rank,
-        n_ranks=ranks.size, seed=config.seed, pairs_per_work=config.pairs_per_work,
+        batch_indices, data.train.labels[:, 0], batch_size=config.batch_size, n_parts=parts.n,
+        seed=config.seed, pairs_per_work=config.pairs_per_work,
     )  # fmt: skip
-    n_steps = len(batches_of(epoch=0))
+    n_steps = len(batches_of(part=0, epoch=0))
 
     def keep(epoch: int, step: int) -> None:
-        buffers = {k: v for k, v in both.state_dict().items() if k in dict(both.named_buffers())}
-        own = {"sums": mine, "buffers": {k: v.cpu() for k, v in buffers.items()}}
+        own = {"sums": mine, "buffers": [{k: v.cpu() for k, v in b.items()} for b in parts.held]}
         known = ranks.gather(own, f"keep{epoch}-{step}")
         if ranks.rank == 0:
             state = (both.state_dict(), optimizer.state_dict())
@@ -110,49 +119,56 @@ def train(
             break
         began = time.monotonic() - mine["seconds"]
         both.train()
-        batches = batches_of(epoch=epoch)
+        of_parts = [batches_of(part=part, epoch=epoch) for part in parts.mine]
+        batches = [of_part[step] for step in range(first_step, n_steps) for of_part in of_parts]
         load = partial(
             load_batch, data.store, data.train, config=config, epoch=epoch, vary=config.vary,
             negatives=config.pairs_per_work == 1,
         )  # fmt: skip
-        waited, asked = 0.0, time.monotonic()
-        for step, (x, labels) in enumerate(ahead(load, batches[first_step:]), first_step):
-            waited += time.monotonic() - asked
+        waited = 0.0
+        loaded = ahead(load, batches)
+        for step in range(first_step, n_steps):
             rate = learning_rate(config, (epoch - 1) * n_steps + step, config.epochs * n_steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            x, labels = x.to(device), labels.to(device)
-            with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
-                embedded = embed(pieces_of(x, config))
-            embedded = embedded.float()
-            loss = loss_of(as_compared(embedded, labels, config), labels)
             optimizer.zero_grad()
-            loss.backward()
+            for part in parts.mine:
+                asked = time.monotonic()
+                x, labels = (tensor.to(device) for tensor in next(loaded))
+                waited += time.monotonic() - asked
+                parts.begin(part)
+                with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
+                    embedded = embed(pieces_of(x, config))
+                parts.end(part)
+                embedded = embedded.float()
+                loss = loss_of(as_compared(embedded, labels, config), labels) / len(parts.mine)
+                loss.backward()
+                mine["total"] += float(loss.detach())
+                mine["spread"] += float(embedded.detach().std(dim=0).mean()) / len(parts.mine)
             ranks.finish_gradients(both, optimizer)
             torch.nn.utils.clip_grad_norm_(trained, config.max_grad_norm)
             ranks.step(optimizer)
-            mine["total"] += float(loss.detach())
-            mine["spread"] += float(embedded.detach().std(dim=0).mean())
             mine["seconds"] = time.monotonic() - began
             if keeping.steps and (step + 1) % keeping.steps == 0 and step + 1 < n_steps:
                 keep(epoch, step + 1)
-            asked, n_done = time.monotonic(), (epoch - 1) * n_steps + step + 1
-            speed = (n_done - n_before) / (asked - started)
+            now, n_done = time.monotonic(), (epoch - 1) * n_steps + step + 1
+            speed = (n_done - n_before) / (now - started)
             speaker.now_and_then(
                 "progress", epoch=epoch, n_epochs=config.epochs, step=step + 1, n_steps=n_steps,
-                loss=mine["total"] / (step + 1), waiting=waited / (asked - began),
-                triplets_per_s=speed * len(batches[0]) * ranks.size,
+                loss=mine["total"] / (step + 1), waiting=waited / (now - began),
+                triplets_per_s=speed * len(batches[0]) * parts.n,
                 eta_s=(config.epochs * n_steps - n_done) / speed,
             )  # fmt: skip
         figures = torch.tensor(
             [mine["total"] / n_steps, mine["spread"] / n_steps], dtype=torch.float64
         )
         mean_loss, std = (float(v) for v in ranks.average(figures, f"figures{epoch}"))
-        validation = evaluate(network, config, data, ranks, speaker)
+        parts.average(f"statistics{epoch}")
+        validation = evaluate(network, config, data, parts, speaker)
         hashes = ranks.gather(checkpoints.hash_of(dict(both.named_parameters())), f"hash{epoch}")
         row = {
             "epoch": epoch, "loss": mean_loss, **validation, "embedding_std": std, "learning_rate": rate,
-            "n_triplets": n_steps * len(batches[0]) * ranks.size, "n_ranks": ranks.size,
+            "n_triplets": n_steps * len(of_parts[0][0]) * parts.n, "n_ranks": ranks.size,
             "seconds": time.monotonic() - began, "parameters_hash": hashes[0],
         }  # fmt: skip
         history.append(row)
@@ -204,29 +220,32 @@ def as_compared(embedded: torch.Tensor, labels: torch.Tensor, config: TrainConfi
 
 @torch.no_grad()
 def evaluate(
-    network: nn.Module, config: TrainConfig, data: Data, ranks: Ranks, speaker: Speaker
+    network: nn.Module, config: TrainConfig, data: Data, parts: Parts, speaker: Speaker
 ) -> dict[str, float | None]:
-    """Return the metric loss and nearest-neighbour accuracy on validation triplets, over all ranks."""
-    if len(data.validation) < ranks.size:
+    """Return the metric loss and nearest-neighbour accuracy on validation triplets, over all parts."""
+    if len(data.validation) < parts.n:
         return {"validation_loss": None, "validation_nn_accuracy": None}
     network.eval()
     device, n_rolls = next(network.parameters()).device, networks.n_rolls_of(network)
     loss_of = losses.MetricLoss(config, n_rolls)
-    mine = np.arange(len(data.validation))[ranks.rank :: ranks.size][:512]
     sums = torch.zeros(3, dtype=torch.float64)
-    for first in range(0, len(mine), config.batch_size):
-        speaker.now_and_then()
-        indices = mine[first : first + config.batch_size]
-        x, labels = load_batch(data.store, data.validation, indices, config, epoch=0, vary=False)
-        x, labels = x.to(device), labels.to(device)
-        embedded = network(x.flatten(0, 1)).reshape(*labels.shape, -1)
-        near, far = (paired_distance(embedded[0], other, n_rolls) for other in embedded[1:])
-        if config.loss == "clews":
-            embedded = as_compared(network(pieces_of(x, config)), labels, config)
-        loss = loss_of(embedded, labels)
-        right = (near < far).double() + 0.5 * (near == far).double()
-        sums += torch.tensor([float(loss) * len(indices), float(right.sum()), len(indices)])
-    loss_sum, right_sum, n = (float(v) for v in ranks.average(sums, "validation"))
+    for part in parts.mine:
+        mine = np.arange(len(data.validation))[part :: parts.n][:512]
+        for first in range(0, len(mine), config.batch_size):
+            speaker.now_and_then()
+            indices = mine[first : first + config.batch_size]
+            x, labels = load_batch(
+                data.store, data.validation, indices, config, epoch=0, vary=False
+            )
+            x, labels = x.to(device), labels.to(device)
+            embedded = network(x.flatten(0, 1)).reshape(*labels.shape, -1)
+            near, far = (paired_distance(embedded[0], other, n_rolls) for other in embedded[1:])
+            if config.loss == "clews":
+                embedded = as_compared(network(pieces_of(x, config)), labels, config)
+            loss = loss_of(embedded, labels)
+            right = (near < far).double() + 0.5 * (near == far).double()
+            sums += torch.tensor([float(loss) * len(indices), float(right.sum()), len(indices)])
+    loss_sum, right_sum, n = (float(v) for v in parts.ranks.average(sums, "validation"))
     return {"validation_loss": loss_sum / n, "validation_nn_accuracy": right_sum / n}
 
 

@@ -23,8 +23,12 @@ class Ranks(Protocol):
     def gather(self, value: Any, name: str) -> list:
         """Return the values of all ranks, in rank order."""
 
-    def wrap(self, network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Any:
-        """Return an optimizer whose step sees averaged gradients; weights start equal."""
+    def wrap(
+        self, network: torch.nn.Module, optimizer: torch.optim.Optimizer, *, passes: int
+    ) -> Any:
+        """Return an optimizer whose step sees the averaged gradients of so many backward passes of
+        every rank; weights start equal.
+        """
 
     def finish_gradients(self, network: torch.nn.Module, optimizer: Any) -> None:
         """Wait until the gradients are averaged (called before clipping)."""
@@ -49,7 +53,9 @@ class Alone:
         """Return the value in a list."""
         return [value]
 
-    def wrap(self, network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Any:
+    def wrap(
+        self, network: torch.nn.Module, optimizer: torch.optim.Optimizer, *, passes: int
+    ) -> Any:
         """Return the optimizer."""
         return optimizer
 
@@ -81,13 +87,21 @@ class Horovod(Alone):
         """Return the values of all ranks."""
         return self.hvd.allgather_object(value, name=name)
 
-    def wrap(self, network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Any:
-        """Return Horovod's DistributedOptimizer; rank 0's weights and state go to all."""
+    def wrap(
+        self, network: torch.nn.Module, optimizer: torch.optim.Optimizer, *, passes: int
+    ) -> Any:
+        """Return Horovod's DistributedOptimizer; rank 0's weights go to all.
+
+        Not the optimizer's state, which is empty or from one checkpoint on all ranks: Horovod fills an
+        empty one by a step of zero gradients, which decays the weights and counts as a step to Adam.
+        """
         self.hvd.broadcast_parameters(network.state_dict(), root_rank=0)
-        self.hvd.broadcast_optimizer_state(optimizer, root_rank=0)
         trained = [(n, p) for n, p in network.named_parameters() if p.requires_grad]
         return self.hvd.DistributedOptimizer(
-            optimizer, named_parameters=trained, op=self.hvd.Average
+            optimizer,
+            named_parameters=trained,
+            op=self.hvd.Average,
+            backward_passes_per_step=passes,
         )
 
     def finish_gradients(self, network: torch.nn.Module, optimizer: Any) -> None:
@@ -126,7 +140,9 @@ class TorchDistributed(Alone):
         self.dist.all_gather_object(found, value)
         return found
 
-    def wrap(self, network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Any:
+    def wrap(
+        self, network: torch.nn.Module, optimizer: torch.optim.Optimizer, *, passes: int
+    ) -> Any:
         """Return the optimizer; rank 0's weights go to all."""
         for tensor in network.state_dict().values():
             self.dist.broadcast(tensor, 0)

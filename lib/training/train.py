@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lib.io.errors import InputError, TrainingFailed
@@ -75,11 +75,17 @@ def train_models(
     TrainingFailed
         If a rank dies, stalls or gives up.
     """
+    wanted = [(replace(c, parts=c.parts or request.workers), strategy) for c, strategy in wanted]
     for config, _ in wanted:
-        if config.batch_size % (request.workers * config.pairs_per_work):
+        if config.parts % request.workers:
             raise InputError(
-                f"batch size must be a multiple of workers x pairs of a work, got {config.batch_size} "
-                f"for {request.workers} x {config.pairs_per_work}; change --batch-size or --workers"
+                f"parts must be a multiple of the workers, got {config.parts} for {request.workers}; "
+                "change --parts or --workers"
+            )
+        if config.batch_size % (config.parts * config.pairs_per_work):
+            raise InputError(
+                f"batch size must be a multiple of parts (one a worker, or --parts) x pairs of a work, got "
+                f"{config.batch_size} for {config.parts} x {config.pairs_per_work}; change --batch-size"
             )
     spectrograms, triplets = lake.snapshot(SPECTROGRAMS), lake.snapshot(TRIPLETS)
     trainings = []

@@ -17,49 +17,49 @@ def labelled(draw):
 
 @settings(max_examples=60, deadline=None)
 @given(labelled(), st.integers(1, 6), st.sampled_from([1, 2, 3, 4]), st.integers(0, 5))
-def test_ranks_share_each_global_batch_disjointly_and_in_equal_parts(works, share, n_ranks, epoch):
+def test_parts_share_each_global_batch_disjointly_and_equally(works, share, n_parts, epoch):
     labels, pairs = works
-    size = share * n_ranks * pairs
+    size = share * n_parts * pairs
     plan = [
         loader.batch_indices(
-            labels, batch_size=size, rank=rank, n_ranks=n_ranks, epoch=epoch, seed=1,
+            labels, batch_size=size, part=part, n_parts=n_parts, epoch=epoch, seed=1,
             pairs_per_work=pairs,
         )
-        for rank in range(n_ranks)
+        for part in range(n_parts)
     ]  # fmt: skip
     assert len({len(p) for p in plan}) == 1
     taken = [i for p in plan for batch in p for i in batch]
     assert len(taken) == len(set(taken)) <= len(labels)
-    assert len(labels) - len(taken) < max(size, n_ranks * pairs) + pairs
+    assert len(labels) - len(taken) < max(size, n_parts * pairs) + pairs
     for batches in zip(*plan, strict=True):
         assert len({len(b) for b in batches}) == 1
 
 
 @given(labelled(), st.integers(0, 5))
-def test_global_batches_are_the_same_whatever_the_number_of_ranks(works, epoch):
+def test_global_batches_are_the_same_whatever_the_number_of_parts(works, epoch):
     labels, pairs = works
 
-    def steps(n_ranks):
+    def steps(n_parts):
         plan = [
             loader.batch_indices(
-                labels, batch_size=4 * pairs, rank=r, n_ranks=n_ranks, epoch=epoch, seed=3,
+                labels, batch_size=4 * pairs, part=part, n_parts=n_parts, epoch=epoch, seed=3,
                 pairs_per_work=pairs,
             )
-            for r in range(n_ranks)
+            for part in range(n_parts)
         ]  # fmt: skip
         return [sorted(np.concatenate(b)) for b in zip(*plan, strict=True)]
 
     one, two = steps(1), steps(2)
-    if len(labels) >= 8 * pairs:  # a smaller set is one batch, of as many as the ranks can share
+    if len(labels) >= 8 * pairs:  # a smaller set is one batch, of as many as the parts can share
         np.testing.assert_array_equal(one, two)
 
 
 @given(st.integers(1, 30), st.integers(2, 4), st.integers(0, 5))
-def test_a_rank_holds_the_pairs_of_a_work_together(n_works, pairs, epoch):
+def test_a_part_holds_the_pairs_of_a_work_together(n_works, pairs, epoch):
     labels = np.tile(np.arange(n_works), pairs)
-    for rank in range(2):
+    for part in range(2):
         for batch in loader.batch_indices(
-            labels, batch_size=4 * pairs, rank=rank, n_ranks=2, epoch=epoch, seed=1,
+            labels, batch_size=4 * pairs, part=part, n_parts=2, epoch=epoch, seed=1,
             pairs_per_work=pairs,
         ):  # fmt: skip
             together = labels[batch].reshape(-1, pairs)
@@ -69,7 +69,7 @@ def test_a_rank_holds_the_pairs_of_a_work_together(n_works, pairs, epoch):
 
 def test_works_of_a_single_pair_are_trained_on_all_the_same():
     batches = loader.batch_indices(
-        np.arange(12), batch_size=4, rank=0, n_ranks=1, epoch=1, seed=1, pairs_per_work=2
+        np.arange(12), batch_size=4, part=0, n_parts=1, epoch=1, seed=1, pairs_per_work=2
     )
     assert sorted(np.concatenate(batches)) == list(range(12))
 
@@ -77,7 +77,7 @@ def test_works_of_a_single_pair_are_trained_on_all_the_same():
 def test_epochs_are_ordered_differently():
     first, second = (
         loader.batch_indices(
-            np.zeros(64), batch_size=64, rank=0, n_ranks=1, epoch=e, seed=1, pairs_per_work=2
+            np.zeros(64), batch_size=64, part=0, n_parts=1, epoch=e, seed=1, pairs_per_work=2
         )[0]
         for e in (1, 2)
     )
@@ -85,10 +85,10 @@ def test_epochs_are_ordered_differently():
     assert sorted(first) == sorted(second)
 
 
-def test_batch_that_ranks_cannot_share_is_refused():
-    with pytest.raises(ValueError, match="multiple of 2 ranks x 2 pairs of a work, got 6"):
+def test_batch_that_cannot_be_cut_in_parts_is_refused():
+    with pytest.raises(ValueError, match="multiple of 2 parts x 2 pairs of a work, got 6"):
         loader.batch_indices(
-            np.zeros(10), batch_size=6, rank=0, n_ranks=2, epoch=0, seed=0, pairs_per_work=2
+            np.zeros(10), batch_size=6, part=0, n_parts=2, epoch=0, seed=0, pairs_per_work=2
         )
 
 

@@ -75,6 +75,18 @@ def test_training_resumed_anywhere_ends_where_the_unbroken_one_does(
     assert epochs_of(tmp_path / "whole") == epochs_of(tmp_path / "broken")
 
 
+def test_two_parts_resumed_in_mid_epoch_end_where_the_unbroken_ones_do(snapshots, tmp_path):
+    made = partial(plan, snapshots, epochs=2, parts=2, steps=2)
+    run_plan(made(tmp_path / "whole").to_json())
+    run_plan(made(tmp_path / "broken").to_json())
+    for path in (tmp_path / "broken").glob("epoch-0002.*"):
+        path.unlink()
+    run_plan(made(tmp_path / "broken", resume=True).to_json())
+    one, other = (checkpoints.load_newest(tmp_path / f) for f in ("whole", "broken"))
+    assert checkpoints.hash_of(one.weights) == checkpoints.hash_of(other.weights)
+    assert epochs_of(tmp_path / "whole") == epochs_of(tmp_path / "broken")
+
+
 def test_a_compiled_network_learns_what_the_plain_one_does(snapshots, tmp_path, monkeypatch):
     # Without a code generator, which takes a minute: what is handed over and how is the same.
     compiled = partial(torch.compile, backend="eager")

@@ -12,7 +12,7 @@ from lib.io.models import newest
 from lib.training import backends, checkpoints, loader, losses, networks
 from lib.training.config import preset
 from lib.training.train import Request, train_models
-from lib.training.worker import Plan, Training
+from lib.training.worker import Plan, Training, run_plan
 from schemas.spectrograms import SPECTROGRAMS
 from schemas.training_epochs import TRAINING_EPOCHS
 from schemas.triplets import TRIPLETS
@@ -90,8 +90,8 @@ def step_by_hand(made, folder, ranks):
         (indices,) = loader.batch_indices(
             train.labels[:, 0],
             batch_size=config.batch_size,
-            rank=rank,
-            n_ranks=2,
+            part=rank,
+            n_parts=2,
             epoch=1,
             seed=config.seed,
             pairs_per_work=config.pairs_per_work,
@@ -112,21 +112,31 @@ def share_of_equal(one, other):
     return float(torch.cat(same).double().mean())
 
 
-def test_two_horovod_ranks_take_the_step_that_one_process_takes_by_hand(tiny, tmp_path):
-    # One step: after more, Adam blows rounding up (1e-7 of input becomes 4e-3 of a weight in three).
-    made = plan(tiny, tmp_path / "two", "horovod", batch_size=3 * (WORKS - 2))
-    seen, checkpoint = launch(tiny, made)
+def test_two_parts_take_the_step_that_is_taken_by_hand(tiny, tmp_path):
+    made = plan(tiny, tmp_path / "two", batch_size=3 * (WORKS - 2), parts=2)
+    run_plan(made.to_json())
+    checkpoint = checkpoints.load_newest(tmp_path / "two")
     loss, weights = step_by_hand(made, tmp_path, (0, 1))
-    assert seen[0]["n_ranks"] == 2
-    assert seen[0]["loss"] == pytest.approx(loss, abs=1e-4)
+    assert checkpoint.epochs[0]["loss"] == pytest.approx(loss, abs=1e-4)
     assert share_of_equal(weights, checkpoint.weights) > 0.99
     _, of_one_rank = step_by_hand(made, tmp_path, (0,))
     assert share_of_equal(of_one_rank, checkpoint.weights) < 0.9
 
 
-def test_torch_distributor_trains_on_two_ranks_and_says_its_epochs(tiny, tmp_path):
-    seen, checkpoint = launch(tiny, plan(tiny, tmp_path, "torch-distributor"))
-    assert checkpoint.epochs[0]["n_ranks"] == seen[0]["n_ranks"] == 2
+FIGURES = ("loss", "validation_loss", "validation_nn_accuracy", "embedding_std")
+
+
+@pytest.mark.parametrize("backend", ["horovod", "torch-distributor"])
+def test_two_ranks_and_one_train_alike_on_the_same_parts(tiny, tmp_path, backend):
+    settings = {"epochs": 3, "parts": 2}
+    seen, checkpoint = launch(tiny, plan(tiny, tmp_path / "two", backend, **settings))
+    run_plan(plan(tiny, tmp_path / "one", **settings).to_json())
+    one = checkpoints.load_newest(tmp_path / "one").epochs
+    assert [epoch["n_ranks"] for epoch in seen] == [2, 2, 2]
+    assert [epoch["n_ranks"] for epoch in one] == [1, 1, 1]
+    for mine, other in zip(one, checkpoint.epochs, strict=True):
+        for name in FIGURES:
+            assert mine[name] == pytest.approx(other[name], abs=1e-4)
 
 
 def test_losses_that_diverge_end_with_one_line_and_no_model(tiny, tmp_path):
@@ -157,5 +167,5 @@ def test_trained_model_is_registered_with_its_versions_and_epochs(tiny):
 
 def test_batch_that_workers_cannot_share_is_refused(tiny):
     wanted = [(preset("covernet", batch_size=8), "clique")]
-    with pytest.raises(InputError, match="multiple of workers x pairs of a work, got 8 for 3 x 2"):
+    with pytest.raises(InputError, match="pairs of a work, got 8 for 3 x 2"):
         train_models(tiny, wanted, Request(1, workers=3), lambda *_: None)
