@@ -1,14 +1,24 @@
-"""The same network, budget and seed on each kind of triplets, judged on the same recordings."""
+"""Networks trained on each kind of triplets with one budget and seed, judged on the same recordings.
+
+*Conventions.* What a network costs stands beside its figures: parameters, seconds of training over all
+ranks' steps, and seconds to embed a recording of four minutes on one core (the median of a few).
+"""
 
 from __future__ import annotations
 
 import argparse
+import statistics
+import time
 
+import numpy as np
+
+from lib.audio.representations import parameters
 from lib.evaluation import collect, evaluate
 from lib.io.job import say
 from lib.io.lake import Lake
 from lib.io.models import find
-from lib.retrieval import registry
+from lib.retrieval import embed, registry
+from lib.retrieval.registry import Network
 from lib.training.config import preset
 from lib.training.train import Request, train_models
 
@@ -23,11 +33,17 @@ def compare(lake: Lake, args: argparse.Namespace) -> tuple[list[tuple], list[dic
     request = Request(args.seed, args.backend, args.workers, purpose="comparison")
     trained = train_models(lake, wanted, request, say)
     systems = {f"untrained {name}": registry.untrained(name) for name in args.networks}
+    costs = {system: costs_of(network) for system, network in systems.items()}
     for (config, strategy), done in zip(wanted, trained, strict=True):
-        systems[f"{config.network} · {strategy}"] = registry.of_model(find(lake, done.model_id))
+        system = f"{config.network} · {strategy}"
+        systems[system] = registry.of_model(find(lake, done.model_id))
+        seconds = sum(epoch["seconds"] for epoch in done.epochs)
+        costs[system] = costs[f"untrained {config.network}"] | {"training_s": seconds}
     data = collect.from_lake(lake, args.data_set, systems)
     distances = evaluate.all_distances(data, rivals=True)
     result = evaluate.figures(distances, data.works, seed=args.seed)
+    for system, found in costs.items():
+        result[system] |= {name: evaluate.figure(value) for name, value in found.items()}
     evaluation_id = f"strategies/{args.data_set}/e{args.epochs}/s{args.seed}"
     rows = evaluate.rows(
         result,
@@ -36,3 +52,18 @@ def compare(lake: Lake, args: argparse.Namespace) -> tuple[list[tuple], list[dic
         setting=f"{args.epochs} epochs each",
     )
     return rows, evaluate.leaderboard(result)
+
+
+def costs_of(network: Network) -> dict[str, float]:
+    """Return how many parameters a network has and how long a recording of four minutes takes it [s]."""
+    config = network.config
+    net = embed.load(config["network"], network.weights, 0)
+    p = parameters(config["representation"])
+    tensor = np.random.default_rng(0).random((p.n_bins, round(240 * p.frames_per_second)))
+    crop, times = embed.crop_frames_of(config, p.frames_per_second), []
+    for _ in range(4):
+        started = time.perf_counter()
+        embed.embed(net, tensor.astype(np.float32), crop_frames=crop)
+        times.append(time.perf_counter() - started)
+    n_parameters = sum(weight.numel() for weight in net.parameters())
+    return {"n_parameters": float(n_parameters), "embedding_s": statistics.median(times[1:])}

@@ -11,6 +11,7 @@ from lib.evaluation.intervals import bootstrap, paired_difference
 from lib.retrieval import fourier2d, matrices, qmax
 
 N_DRAWS = 100
+COSTS = {"n_parameters": "parameters", "training_s": "training [s]", "embedding_s": "a song [s]"}
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,7 @@ def figures(
         result[system] = {m: _with_interval(v, asked, seed) for m, v in per_query.items()}
     for system, d in distances.items():
         for name, value in metrics.pairs(d, works).items():
-            result[system][name] = {
-                "value": value,
-                "low": None,
-                "high": None,
-                "n": len(works) * (len(works) - 1) // 2,
-            }
+            result[system][name] = figure(value, len(works) * (len(works) - 1) // 2)
         draws = metrics.writeup_draws(d, works, n_draws=N_DRAWS, seed=seed)
         for name, values in draws.items():
             low, high = np.percentile(values, [2.5, 97.5])
@@ -76,6 +72,11 @@ def figures(
                 "n": len(np.unique(asked)),
             }
     return result
+
+
+def figure(value: float, n: int = 1) -> dict:
+    """Return a figure that has no interval."""
+    return {"value": value, "low": None, "high": None, "n": n}
 
 
 def _with_interval(values: np.ndarray, works: np.ndarray, seed: int) -> dict:
@@ -105,7 +106,7 @@ def differences(
 
 
 def leaderboard(result: dict[str, dict[str, dict]]) -> list[dict]:
-    """Return one row a system, best MAP first, ready to print."""
+    """Return one row a system, best MAP first, ready to print; with costs where any system has them."""
     order = sorted(result, key=lambda s: -result[s]["map"]["value"])
     shown = {
         "map": "MAP",
@@ -114,12 +115,17 @@ def leaderboard(result: dict[str, dict[str, dict]]) -> list[dict]:
         "mr1": "MR1",
         "hit_at_10": "hit@10",
     }
+    shown |= {m: title for m, title in COSTS.items() if any(m in of for of in result.values())}
     return [
-        {"system": s} | {title: _cell(result[s][m]) for m, title in shown.items()} for s in order
+        {"system": s}
+        | {title: _cell(result[s][m]) if m in result[s] else "" for m, title in shown.items()}
+        for s in order
     ]
 
 
 def _cell(figure: dict) -> str:
+    if figure["low"] is None:
+        return f"{figure['value']:,.0f}" if figure["value"] > 20 else f"{figure['value']:.3f}"
     digits = 1 if figure["value"] > 1.5 else 3
     return f"{figure['value']:.{digits}f} ({figure['low']:.{digits}f}-{figure['high']:.{digits}f})"
 

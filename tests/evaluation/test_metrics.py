@@ -6,8 +6,11 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 from torchmetrics.functional.retrieval import retrieval_reciprocal_rank
 
-from lib.evaluation import metrics
+from lib.evaluation import evaluate, metrics
+from lib.evaluation.compare import costs_of
 from lib.evaluation.intervals import bootstrap, paired_difference
+from lib.retrieval import registry
+from lib.training import networks
 
 WORKS = np.array(["a", "a", "b", "b", "b", "c"])
 
@@ -122,3 +125,23 @@ def test_a_system_does_not_differ_from_itself():
 def test_values_and_works_of_different_length_are_refused():
     with pytest.raises(ValueError, match="one shape"):
         bootstrap(np.zeros(2), np.zeros(3), seed=1)
+
+
+def test_leaderboard_shows_costs_beside_figures_where_any_system_has_them():
+    works = np.array(["a", "a", "b", "b"])
+    distances = 1.0 - (works[:, None] == works[None])
+    result = evaluate.figures({"good": distances}, works, seed=1)
+    assert "parameters" not in evaluate.leaderboard(result)[0]
+    result["good"]["n_parameters"] = evaluate.figure(85_953.0)
+    of_good, of_chance = evaluate.leaderboard(result)
+    assert of_good["MAP"] == "1.000 (1.000-1.000)"
+    assert of_good["parameters"] == "85,953"
+    assert of_chance["parameters"] == ""
+
+
+@pytest.mark.parametrize("name", ["covernet", "cqtnet"])
+def test_costs_count_every_parameter_and_time_a_song(name):
+    found = costs_of(registry.untrained(name))
+    parameters = networks.build(name).parameters()
+    assert found["n_parameters"] == sum(np.prod(p.shape) for p in parameters)
+    assert 0 < found["embedding_s"] < 60
