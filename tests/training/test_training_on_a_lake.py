@@ -126,7 +126,7 @@ def test_two_parts_take_the_step_that_is_taken_by_hand(tiny, tmp_path):
 FIGURES = ("loss", "validation_loss", "validation_nn_accuracy", "embedding_std")
 
 
-@pytest.mark.parametrize("backend", ["horovod", "torch-distributor"])
+@pytest.mark.parametrize("backend", ["horovod", "horovod-spark", "torch-distributor"])
 def test_two_ranks_and_one_train_alike_on_the_same_parts(tiny, tmp_path, backend):
     settings = {"epochs": 3, "parts": 2}
     seen, checkpoint = launch(tiny, plan(tiny, tmp_path / "two", backend, **settings))
