@@ -1,13 +1,14 @@
 """The six attributes from audio alone, for recordings without a catalogue row.
 
-*Conventions.* Key and mode are measured (Krumhansl-Schmuckler profiles on tuned chroma), and so
-is tempo (autocorrelation of the onset strength, weighted towards 120 BPM). Energy, danceability
-and valence are proxies in 0-1: loudness spread and brightness; strength of the pulse; mode, tempo
-and brightness together. They order recordings; they are not Spotify's numbers.
+*Conventions.* Key and mode are measured (Albrecht's and Shanahan's profiles, correlated with tuned chroma
+as Krumhansl and Schmuckler do), and so is tempo (autocorrelation of the onset strength, weighted towards
+120 BPM). Energy, danceability and valence are proxies in 0-1: loudness spread and brightness; strength of
+the pulse; mode, tempo and brightness together. They order recordings; they are not Spotify's numbers.
 
 References
 ----------
-Krumhansl. "Cognitive Foundations of Musical Pitch." 1990. Ellis. "Beat tracking by dynamic
+Krumhansl. "Cognitive Foundations of Musical Pitch." 1990. Albrecht, Shanahan. "The use of large corpora to
+train a new type of key-finding algorithm." Music Perception 2013. Ellis. "Beat tracking by dynamic
 programming." 2007 (tempo weighting).
 """
 
@@ -25,8 +26,12 @@ from lib.audio.spectrograms import of_one_kind
 from lib.io.rows import map_rows
 from schemas.recordings import NOTES
 
-_MAJOR = np.array([6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88])
-_MINOR = np.array([6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17])
+_MAJOR = np.array(
+    [0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 0.008, 0.081]
+)
+_MINOR = np.array(
+    [0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052]
+)
 _OCTAVES = (1 / 3, 1 / 2, 2, 3)  # lags that a beat is mistaken for
 _NUMBERS = {
     "danceability": T.DoubleType(), "energy": T.DoubleType(), "key": T.IntegerType(),

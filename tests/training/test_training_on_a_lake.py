@@ -169,3 +169,9 @@ def test_batch_that_workers_cannot_share_is_refused(tiny):
     wanted = [(preset("covernet", batch_size=8), "clique")]
     with pytest.raises(InputError, match="pairs of a work, got 8 for 3 x 2"):
         train_models(tiny, wanted, Request(1, workers=3), lambda *_: None)
+
+
+def test_parts_that_workers_cannot_share_are_refused(tiny):
+    wanted = [(preset("covernet", batch_size=12, parts=3), "clique")]
+    with pytest.raises(InputError, match="multiple of the workers, got 3 for 2; change --parts"):
+        train_models(tiny, wanted, Request(1, workers=2), lambda *_: None)
