@@ -1,7 +1,7 @@
 """Networks trained on each kind of triplets with one budget and seed, judged on the same recordings.
 
-*Conventions.* What a network costs stands beside its figures: parameters, seconds of training over all
-ranks' steps, and seconds to embed a recording of four minutes on one core (the median of a few).
+*Conventions.* What a network costs stands beside its figures: parameters, seconds that its epochs took,
+and seconds to embed a recording of four minutes on one core (the median of three).
 """
 
 from __future__ import annotations

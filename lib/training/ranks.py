@@ -125,7 +125,8 @@ class TorchDistributed(Alone):
         import torch.distributed as dist
 
         if not dist.is_initialized():
-            dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+            # Figures and what ranks tell one another lie in the CPU's memory, gradients on the device.
+            dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
         self.dist, self.rank, self.size = dist, dist.get_rank(), dist.get_world_size()
 
     def average(self, value: torch.Tensor, name: str) -> torch.Tensor:
