@@ -1,10 +1,11 @@
-"""cluster_tracks: k-means over the feature vectors of the whole catalogue.
+"""cluster_tracks: k-means over the feature vectors of the whole catalogue, or of recordings as heard.
 
-Reads   track_features, tracks
+Reads   track_features; tracks, or recordings
 Writes  cluster_models, track_clusters (method nearest_center), evaluations, pictures
 
     ./spark-submit.sh cluster_tracks --lake /data/lake --encoding musical --k 3 --picture map.png
     ./spark-submit.sh cluster_tracks --lake /data/lake --k auto --k-picture k.png
+    ./spark-submit.sh cluster_tracks --lake /data/lake --source estimated    # no catalogue: estimate_attributes
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import argparse
 from pyspark.storagelevel import StorageLevel
 
 from lib.catalog import clusters, pictures
-from lib.catalog.cluster_rows import cluster_summary, model_row, track_rows, worth_of
+from lib.catalog.cluster_rows import cluster_summary, model_row, named, track_rows, worth_of
 from lib.catalog.features import ENCODINGS
 from lib.io.job import Job, Summary, job_parser
 from lib.io.lake import Lake
 from schemas.cluster_models import CLUSTER_MODELS
 from schemas.evaluations import EVALUATIONS
+from schemas.recordings import RECORDINGS
 from schemas.track_clusters import TRACK_CLUSTERS
 from schemas.track_features import TRACK_FEATURES
 from schemas.tracks import TRACKS
@@ -31,6 +33,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--encoding", choices=ENCODINGS, default="musical", help="default: %(default)s"
     )
+    parser.add_argument(
+        "--source", choices=("catalog", "estimated"), default="catalog",
+        help="of the features: the catalogue, or recordings as heard (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument(
         "--k",
         default="3",
@@ -45,20 +51,19 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Fit, describe, tell what the clusters are worth, and write the cluster of every track."""
-    features = lake.read(TRACK_FEATURES).where(f"encoding = '{args.encoding}'")
-    catalog = features.where("source = 'catalog'")
-    fit, tried = clusters.choose_k(catalog, args.k, seed=args.seed)
-    rows = clusters.nearest_center(catalog, fit.centers).persist(StorageLevel.DISK_ONLY)
+    wanted = f"source = '{args.source}' AND encoding = '{args.encoding}'"
+    chosen = lake.read(TRACK_FEATURES).where(wanted)
+    fit, tried = clusters.choose_k(chosen, args.k, seed=args.seed)
+    rows = clusters.nearest_center(chosen, fit.centers).persist(StorageLevel.DISK_ONLY)
     described = cluster_summary(rows, fit.k)
     n_tracks = sum(d["tracks"] for d in described)
     row = model_row(
         fit, described, encoding=args.encoding, seed=args.seed,
-        scaler_id=catalog.select("scaler_id").head()[0],
-        version=int(lake.inputs["track_features"]),
+        scaler_id=chosen.select("scaler_id").head()[0], version=int(lake.inputs["track_features"]),
     )  # fmt: skip
     lake.upsert(track_rows(rows, row[0]), TRACK_CLUSTERS)
     lake.upsert_rows([row], CLUSTER_MODELS)
-    worth = worth_of(rows, lake.read(TRACKS))
+    worth = worth_of(rows, named(lake, args.source, chosen))
     lake.upsert_rows(worth.evaluation_rows(fit, row[0], n_tracks), EVALUATIONS)
     if args.picture:
         shown = {row[0]: pictures.map_sample(rows, n_tracks, args.seed)}
@@ -67,9 +72,9 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     return {"model": row[0], **worth.summary(), "tried": tried, "clusters": described}
 
 
-READS = (TRACK_FEATURES, TRACKS)
+READS = {"catalog": (TRACK_FEATURES, TRACKS), "estimated": (TRACK_FEATURES, RECORDINGS)}
 WRITES = (CLUSTER_MODELS, TRACK_CLUSTERS, EVALUATIONS)
-JOB = Job("cluster_tracks", parse_args, run, READS, WRITES)
+JOB = Job("cluster_tracks", parse_args, run, lambda args: READS[args.source], WRITES)
 
 if __name__ == "__main__":
     JOB.main()

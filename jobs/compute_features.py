@@ -13,7 +13,6 @@ import argparse
 from lib.catalog import features
 from lib.io.job import Job, Summary, job_parser
 from lib.io.lake import Lake
-from lib.io.models import model_id_of, register_json
 from schemas.models import MODELS
 from schemas.track_features import TRACK_FEATURES
 from schemas.tracks import TRACKS
@@ -32,9 +31,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Fit the scaler over the catalogue, encode every track."""
     tracks = lake.read(TRACKS)
-    scaler = features.fit_scaler(tracks)
-    scaler_id = model_id_of("scaler", scaler.to_dict())
-    register_json(lake, scaler_id, "scaler", scaler.to_dict())
+    scaler_id, scaler = features.register_scaler(lake, tracks)
     rows = [
         features.feature_rows(
             tracks, scaler, encoding, scaler_id=scaler_id, source="catalog",

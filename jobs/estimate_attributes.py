@@ -1,7 +1,7 @@
 """estimate_attributes: hear the six attributes in recordings, so that any can join a cluster.
 
-Reads   recordings, spectrograms (log_mel and chroma), tracks, models (the catalogue's scaler)
-Writes  track_features (source estimated)
+Reads   recordings, spectrograms (log_mel and chroma); tracks and models, where a catalogue left them
+Writes  track_features (source estimated); models (a scaler, where there is none)
 
     ./spark-submit.sh estimate_attributes --lake /data/lake
 """
@@ -11,10 +11,9 @@ from __future__ import annotations
 import argparse
 
 from lib.audio import attributes
-from lib.catalog.features import ENCODINGS, Scaler, feature_rows
+from lib.catalog.features import ENCODINGS, feature_rows, scaler_for
 from lib.io.job import Job, Summary, job_parser
 from lib.io.lake import Lake
-from lib.io.models import newest
 from schemas.models import MODELS
 from schemas.recordings import RECORDINGS
 from schemas.spectrograms import SPECTROGRAMS
@@ -28,20 +27,23 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
-    """Estimate, encode with the catalogue's scaler, report the errors where both are known."""
+    """Estimate, encode with the catalogue's scaler, report the errors where both are known.
+
+    Without a catalogue the scaler is fitted on the estimates.
+    """
     recordings = lake.read(RECORDINGS).where("state = 'present'")
-    scaler = newest(lake, "scaler")
     tensors = lake.read(SPECTROGRAMS).join(recordings.select("recording_id"), "recording_id")
     estimated = attributes.estimate(tensors).unionByName(attributes.known(recordings)).persist()
     tracks = attributes.as_tracks(estimated, recordings).persist()
+    scaler_id, scaler = scaler_for(lake, tracks)
     for encoding in ENCODINGS:
         rows = feature_rows(
-            tracks, Scaler(**scaler.config), encoding,
-            scaler_id=scaler.model_id, source="estimated", version=-1,
-        )  # fmt: skip
+            tracks, scaler, encoding, scaler_id=scaler_id, source="estimated", version=-1
+        )
         lake.upsert(rows, TRACK_FEATURES)
     n_recordings, n_estimated = recordings.count(), estimated.count()
-    errors = attributes.errors_against(lake.read(TRACKS), tracks)
+    catalog = lake.read(TRACKS) if lake.exists(TRACKS) else None
+    errors = attributes.errors_against(catalog, tracks) if catalog is not None else []
     return {
         "recordings": n_recordings,
         "neither heard nor known": n_recordings - n_estimated,
@@ -49,8 +51,8 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     }
 
 
-READS = (RECORDINGS, SPECTROGRAMS, TRACKS, MODELS)
-JOB = Job("estimate_attributes", parse_args, run, READS, (TRACK_FEATURES,))
+READS = (RECORDINGS, SPECTROGRAMS)
+JOB = Job("estimate_attributes", parse_args, run, READS, (TRACK_FEATURES, MODELS))
 
 if __name__ == "__main__":
     JOB.main()

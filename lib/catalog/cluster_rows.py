@@ -16,6 +16,8 @@ from lib.catalog.clusters import Clustering, describe, nearest_center
 from lib.io.errors import InputError
 from lib.io.lake import Lake
 from schemas.cluster_models import CLUSTER_MODELS
+from schemas.recordings import RECORDINGS
+from schemas.tracks import TRACKS
 
 
 @dataclass(frozen=True)
@@ -137,8 +139,18 @@ class Worth:
         return [(*identity, *row) for row in rows]
 
 
+def named(lake: Lake, source: str, features: DataFrame) -> DataFrame:
+    """Return track_id, name, artist and key of what `track_features` rows of a source are about."""
+    if source == "catalog":
+        return lake.read(TRACKS)
+    identity = F.coalesce("track_id", F.concat(F.lit("rec:"), "recording_id")).alias("track_id")
+    name = F.coalesce("title", "work_id").alias("name")
+    names = lake.read(RECORDINGS).select(identity, name, "artist").dropDuplicates(["track_id"])
+    return names.join(features.select("track_id", F.col("x_vector")[2].alias("key")), "track_id")
+
+
 def worth_of(clustered: DataFrame, tracks: DataFrame) -> Worth:
-    """Return what clusters are worth; takes track_id and cluster, and `tracks` rows."""
+    """Return what clusters are worth; takes track_id and cluster, and `named` tracks."""
     named = clustered.select("track_id", "cluster").join(
         tracks.select("track_id", "name", "artist", "key"), "track_id"
     )

@@ -22,6 +22,9 @@ from operator import and_
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from lib.io.lake import Lake
+from lib.io.models import has, model_id_of, newest, register_json
+
 ENCODINGS = ("raw", "musical")
 X_VECTOR = ("danceability", "energy", "key", "mode", "valence", "tempo")
 _SCALED = ("danceability", "energy", "valence", "tempo")
@@ -56,6 +59,22 @@ def fit_scaler(tracks: DataFrame) -> Scaler:
     mean = {c: float(row[f"mean_{c}"] or 0.0) for c in _SCALED}
     std = {c: float(row[f"std_{c}"] or 1.0) for c in _SCALED}
     return Scaler(float(row["tempo_min"]), float(row["tempo_max"]), mean, std)
+
+
+def register_scaler(lake: Lake, tracks: DataFrame) -> tuple[str, Scaler]:
+    """Fit a scaler over these tracks and register it; return its id with it."""
+    scaler = fit_scaler(tracks)
+    scaler_id = model_id_of("scaler", scaler.to_dict())
+    register_json(lake, scaler_id, "scaler", scaler.to_dict())
+    return scaler_id, scaler
+
+
+def scaler_for(lake: Lake, tracks: DataFrame) -> tuple[str, Scaler]:
+    """Return the lake's newest scaler; where no catalogue left one, one of these tracks, registered."""
+    if not has(lake, "scaler"):
+        return register_scaler(lake, tracks)
+    model = newest(lake, "scaler")
+    return model.model_id, Scaler(**model.config)
 
 
 def x_vector() -> Column:

@@ -88,6 +88,14 @@ def newest(lake: Lake, kind: str, model_id: str | None = None) -> Model:
     return find(lake, row[0])
 
 
+def has(lake: Lake, kind: str) -> bool:
+    """Tell whether a model of this kind and for use is registered."""
+    if not lake.exists(MODELS):
+        return False
+    rows = lake.read(MODELS).where((F.col("kind") == kind) & (F.col("purpose") == "use"))
+    return not rows.isEmpty()
+
+
 def register_json(lake: Lake, model_id: str, kind: str, content: dict) -> None:
     """Register a model that is nothing but numbers, kept as a JSON file."""
     with tempfile.TemporaryDirectory() as folder:

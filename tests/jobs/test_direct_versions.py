@@ -5,9 +5,11 @@ import json
 import pytest
 
 from jobs import (
+    cluster_tracks,
     compute_features,
     decode_audio,
     estimate_attributes,
+    generate_triplets,
     ingest_catalog,
     synthesize_versions,
 )
@@ -18,7 +20,10 @@ from lib.io.job import DONE
 from lib.io.lake import Lake
 from schemas.recordings import RECORDINGS
 from schemas.spectrograms import SPECTROGRAMS
+from schemas.track_clusters import TRACK_CLUSTERS
 from schemas.track_features import TRACK_FEATURES
+from schemas.tracks import TRACKS
+from schemas.triplets import TRIPLETS
 
 pytestmark = [pytest.mark.spark]
 CATALOG = "track_id,name,artist,danceability,energy,key,mode,valence,tempo\n"
@@ -65,6 +70,23 @@ def test_versions_are_rows_once_and_a_broken_song_is_named(write, capsys):
     before = lake.version(RECORDINGS), lake.version(SPECTROGRAMS)
     write(3)
     assert (lake.version(RECORDINGS), lake.version(SPECTROGRAMS)) == before
+
+
+def test_cluster_triplets_need_no_catalogue(run, write):
+    write(3)
+    run(estimate_attributes)
+    run(cluster_tracks, "--source", "estimated", "--k", 2)
+    lake = run(generate_triplets, "--strategy", "cluster", "--per-anchor", 1)
+    assert not lake.exists(TRACKS)
+    clusters = {r["track_id"]: r["cluster"] for r in lake.read(TRACK_CLUSTERS).collect()}
+    assert len(clusters) == 12
+    rows = lake.read(TRIPLETS).collect()
+    assert rows
+    for r in rows:
+        anchor, positive, negative = (
+            clusters[f"rec:{r[n]}"] for n in ("anchor", "positive", "negative")
+        )
+        assert anchor == positive != negative
 
 
 def test_nothing_is_decoded_and_attributes_are_what_the_spec_says(run, write, tmp_path):
