@@ -3,8 +3,7 @@
 Reads   track_features; tracks, or recordings
 Writes  cluster_models, track_clusters (method nearest_center), evaluations, pictures
 
-    ./spark-submit.sh cluster_tracks --lake /data/lake --encoding musical --k 3 --picture map.png
-    ./spark-submit.sh cluster_tracks --lake /data/lake --k auto --k-picture k.png
+    ./spark-submit.sh cluster_tracks --lake /data/lake --k auto --picture map.png --k-picture k.png
     ./spark-submit.sh cluster_tracks --lake /data/lake --source estimated    # no catalogue: estimate_attributes
 """
 
@@ -51,8 +50,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Fit, describe, tell what the clusters are worth, and write the cluster of every track."""
-    wanted = f"source = '{args.source}' AND encoding = '{args.encoding}'"
-    chosen = lake.read(TRACK_FEATURES).where(wanted)
+    features = lake.read(TRACK_FEATURES).where(f"encoding = '{args.encoding}'")
+    chosen = features.where(f"source = '{args.source}'")
     fit, tried = clusters.choose_k(chosen, args.k, seed=args.seed)
     rows = clusters.nearest_center(chosen, fit.centers).persist(StorageLevel.DISK_ONLY)
     described = cluster_summary(rows, fit.k)
