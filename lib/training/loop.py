@@ -83,11 +83,13 @@ def train(
     checkpoint = checkpoints.load_newest(keeping.folder) if keeping.resume else None
     if checkpoint:
         both.load_state_dict(checkpoint.weights)
-        optimizer.load_state_dict(checkpoint.optimizer)
         history, first_step = checkpoint.epochs, checkpoint.step
     parts = Parts(both, ranks, config.parts)
     optimizer = ranks.wrap(both, optimizer, passes=len(parts.mine))
     if checkpoint:
+        optimizer.load_state_dict(
+            checkpoint.optimizer
+        )  # Horovod's wrapping begins with an empty one
         of_parts = [held for rank in checkpoint.ranks for held in rank["buffers"]]
         if len(of_parts) == parts.n:  # else the network's own are every part's
             parts.restore(of_parts)

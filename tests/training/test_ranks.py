@@ -87,6 +87,21 @@ def test_two_parts_resumed_in_mid_epoch_end_where_the_unbroken_ones_do(snapshots
     assert epochs_of(tmp_path / "whole") == epochs_of(tmp_path / "broken")
 
 
+def test_two_horovod_ranks_go_on_where_one_was_broken_off(snapshots, tmp_path):
+    made = partial(plan, snapshots, epochs=3, parts=2)
+    run_plan(made(tmp_path / "whole").to_json())
+    run_plan(made(tmp_path / "broken").to_json())
+    for path in (tmp_path / "broken").glob("epoch-0003.*"):
+        path.unlink()
+    process = start(made(tmp_path / "broken", "horovod", resume=True))
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    one, other = (checkpoints.load_newest(tmp_path / f) for f in ("whole", "broken"))
+    assert [epoch["n_ranks"] for epoch in other.epochs] == [1, 1, 2]
+    for name in ("loss", "validation_loss", "validation_nn_accuracy", "embedding_std"):
+        assert other.epochs[-1][name] == pytest.approx(one.epochs[-1][name], abs=1e-6)
+
+
 def test_a_compiled_network_learns_what_the_plain_one_does(snapshots, tmp_path, monkeypatch):
     # Without a code generator, which takes a minute: what is handed over and how is the same.
     compiled = partial(torch.compile, backend="eager")
