@@ -23,6 +23,7 @@ from pyspark.sql import types as T
 
 from lib.audio import tensors
 from lib.audio.spectrograms import of_one_kind
+from lib.io.names import track_id_of_recording
 from lib.io.rows import map_rows
 from schemas.recordings import NOTES
 
@@ -165,7 +166,7 @@ def _rows(row: dict) -> list[dict]:
 def as_tracks(estimated: DataFrame, recordings: DataFrame) -> DataFrame:
     """Name estimated attributes by track_id: the recording's, or ``rec:`` + recording_id."""
     names = recordings.select("recording_id", "track_id")
-    identity = F.coalesce("track_id", F.concat(F.lit("rec:"), "recording_id"))
+    identity = track_id_of_recording()
     found = estimated.join(names, "recording_id").withColumn("track_id", identity)
     return found.dropDuplicates(["track_id"])
 

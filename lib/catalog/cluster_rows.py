@@ -15,6 +15,7 @@ from lib.catalog.classifier import predicted
 from lib.catalog.clusters import Clustering, describe, nearest_center
 from lib.io.errors import InputError
 from lib.io.lake import Lake
+from lib.io.names import track_id_of_recording
 from schemas.cluster_models import CLUSTER_MODELS
 from schemas.recordings import RECORDINGS
 from schemas.tracks import TRACKS
@@ -143,7 +144,7 @@ def named(lake: Lake, source: str, features: DataFrame) -> DataFrame:
     """Return track_id, name, artist and key of what `track_features` rows of a source are about."""
     if source == "catalog":
         return lake.read(TRACKS)
-    identity = F.coalesce("track_id", F.concat(F.lit("rec:"), "recording_id")).alias("track_id")
+    identity = track_id_of_recording().alias("track_id")
     name = F.coalesce("title", "work_id").alias("name")
     names = lake.read(RECORDINGS).select(identity, name, "artist").dropDuplicates(["track_id"])
     return names.join(features.select("track_id", F.col("x_vector")[2].alias("key")), "track_id")
@@ -151,13 +152,13 @@ def named(lake: Lake, source: str, features: DataFrame) -> DataFrame:
 
 def worth_of(clustered: DataFrame, tracks: DataFrame) -> Worth:
     """Return what clusters are worth; takes track_id and cluster, and `named` tracks."""
-    named = clustered.select("track_id", "cluster").join(
+    told = clustered.select("track_id", "cluster").join(
         tracks.select("track_id", "name", "artist", "key"), "track_id"
     )
     return Worth(
-        cluster_worth.told_by_key(named),
-        cluster_worth.same_title(named),
-        cluster_worth.same_artist(named),
+        cluster_worth.told_by_key(told),
+        cluster_worth.same_title(told),
+        cluster_worth.same_artist(told),
     )
 
 

@@ -1,4 +1,4 @@
-"""Names that are the same but for case, accents and punctuation."""
+"""Names that are the same but for case, accents and punctuation; the id of a recording among tracks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 import pandas as pd
+from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
@@ -41,3 +42,8 @@ def normalise(text: str) -> str:
 def normalised(names: pd.Series) -> pd.Series:
     """Spark form of `normalise`."""
     return names.fillna("").map(normalise)
+
+
+def track_id_of_recording() -> Column:
+    """Return the id that a recording has among tracks: its catalogue row's, or ``rec:`` + recording_id."""
+    return F.coalesce("track_id", F.concat(F.lit("rec:"), "recording_id"))

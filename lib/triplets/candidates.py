@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from lib.io.lake import settled
-from lib.io.names import normalised
+from lib.io.names import normalised, track_id_of_recording
 
 
 def candidates(recordings: DataFrame, clusters: DataFrame | None) -> DataFrame:
@@ -24,7 +24,7 @@ def candidates(recordings: DataFrame, clusters: DataFrame | None) -> DataFrame:
     found = recordings.where("state = 'present'").select(
         "recording_id",
         F.coalesce("work_id", "recording_id").alias("work_id"),
-        F.coalesce("track_id", F.concat(F.lit("rec:"), "recording_id")).alias("track_id"),
+        track_id_of_recording().alias("track_id"),
         known("title").alias("title"),
         F.when(F.col("spec").isNull(), known("artist")).alias("artist"),  # others are invented
         "split",

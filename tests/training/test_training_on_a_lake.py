@@ -167,7 +167,8 @@ def test_trained_model_is_registered_with_its_versions_and_epochs(tiny):
 
 def test_batch_that_workers_cannot_share_is_refused(tiny):
     wanted = [(preset("covernet", batch_size=8), "clique")]
-    with pytest.raises(InputError, match="pairs of a work, got 8 for 3 x 2"):
+    words = r"multiple of parts \(one a worker, or --parts\) x pairs of a work, got 8 for 3 x 2"
+    with pytest.raises(InputError, match=words):
         train_models(tiny, wanted, Request(1, workers=3), lambda *_: None)
 
 
