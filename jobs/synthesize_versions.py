@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lib.audio import fluid, song_files, synthesis, version_sets
+from lib.audio import fluid, mixed, song_files, synthesis, version_sets
 from lib.audio.recordings import SPLITS, split_of
 from lib.io.errors import InputError
 from lib.io.job import Job, Summary, job_parser, positive
@@ -49,6 +49,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "--max-phrases", type=positive, metavar="N", help="phrases a version (default: all)"
     )
     parser.add_argument(
+        "--mixed", type=positive, metavar="N",
+        help="versions not of the songs, but of N new ones put together from phrases of them",
+    )  # fmt: skip
+    parser.add_argument(
         "--split", choices=SPLITS, default="by-work",
         help="of all songs; by-work keeps songs that are alike together (default: %(default)s)",
     )  # fmt: skip
@@ -68,6 +72,8 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     if args.split == "by-work":
         family = song_files.families(lake.spark, load, songs)
     names = [(s, split_of(Path(family[s]).name, args.seed, args.split)) for s in songs]
+    if args.mixed:
+        names, load = mixed.of_songs(names, load, args.mixed, args.seed)
     how = {"n_versions": args.versions, "max_phrases": args.max_phrases, "seed": args.seed}
     if args.form == "direct":
         made, refused = version_sets.as_tables(lake, args.data_set, load, names, how)
@@ -75,9 +81,9 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
         out = Path(args.out).resolve()
         made, refused = version_sets.as_audio(lake, out, load, names, how | {"fonts": fonts})
     if not made:
-        raise InputError(f"songs must be readable, got none of {len(songs)}; first: {refused[0]}")
+        raise InputError(f"songs must be readable, got none of {len(names)}; first: {refused[0]}")
     n_alike = sum(song != first for song, first in family.items())
-    return {"songs": len(songs), "alike": n_alike, "recordings": made, "refused": refused}
+    return {"songs": len(names), "alike": n_alike, "recordings": made, "refused": refused}
 
 
 def files(args: argparse.Namespace) -> dict[str, str]:

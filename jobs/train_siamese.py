@@ -42,6 +42,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, metavar="X")
     parser.add_argument("--loss", choices=config.LOSSES)
     parser.add_argument(
+        "--temperature", type=float, metavar="X", help="of supcon and ntxent (default: 0.1)"
+    )
+    parser.add_argument(
         "--class-weight", type=float, metavar="X", help="of cross-entropy over works; 0 = none"
     )
     parser.add_argument(
@@ -98,8 +101,9 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     settings = config.preset(
         args.preset, epochs=args.epochs, batch_size=args.batch_size, loss=args.loss, seed=args.seed,
         learning_rate=args.learning_rate, crop_s=args.crop, segments=args.segments, weights=args.weights,
-        class_weight=args.class_weight, pairs_per_work=args.pairs_per_work, schedule=args.schedule,
-        patience=args.patience, parts=args.parts, mixed_precision=args.mixed_precision, compile=args.compile,
+        temperature=args.temperature, class_weight=args.class_weight, pairs_per_work=args.pairs_per_work,
+        schedule=args.schedule, patience=args.patience, parts=args.parts,
+        mixed_precision=args.mixed_precision, compile=args.compile,
     )  # fmt: skip
     request = Request(
         args.seed, args.backend, args.workers, args.resume, args.stall_timeout, args.work_folder,

@@ -28,6 +28,8 @@ PROGRAMS = {  # of General MIDI, for each instrument
 }  # fmt: skip
 TONE_PITCHES = (24, 45, 66, 87, 108)  # MIDI
 BASS = ("root", "eighths", "walking", "none")
+RIFFS = ("none", "throughout", "fills")
+PENTATONIC = ((0, 3, 5, 7, 10), (0, 2, 4, 7, 9))  # by mode: minor, major
 DRUMS = ("none", "rock", "disco", "ballad", "shuffle")
 
 
@@ -44,6 +46,7 @@ class VersionSpec:
     intro: int = 0  # beats of the first phrase without melody before it
     outro: int = 0  # the same of the last phrase, after it
     solo: int = -1  # place in the form whose melody is improvised over the chords; -1: none
+    lift: int = 0  # semitones that the last third is played higher
     lead: str = "voice"
     octave: int = 0  # of the melody
     drop: float = 0.0  # share of melody notes left out
@@ -52,10 +55,15 @@ class VersionSpec:
     syncopation: float = 0.0  # share of melody notes moved by half a beat
     scoops: float = 0.0  # share of melody notes begun from a step below
     altered: float = 0.0  # share of melody notes moved to a neighbour in the melody's own scale
+    harmony: float = 0.0  # share of melody notes doubled by a second voice
+    interval: int = (
+        2  # of that voice, in steps of the melody's own scale: a third, a sixth, below or above
+    )
     chord_instrument: str = "piano"
     pattern: str = "block"  # one of PATTERNS, the song's own accompaniment as written, or none
     sevenths: bool = False
     substitutions: float = 0.0  # share of chords replaced by their relative minor or major
+    riff: str = "none"  # a figure of two bars of the version's own: none, throughout, or where the melody rests
     bass: str = "root"
     drums: str = "none"
     tuning_cents: float = 0.0  # -50 to 50
@@ -83,9 +91,11 @@ NUISANCES = {  # which fields a cover may change for one reason
         "lead", "octave", "chord_instrument", "gain", "font", "programs", "noise_db", "room", "compression",
         "lowpass_hz", "timbre", "tone_db",
     ),
-    "melody": ("drop", "simplify", "ornaments", "syncopation", "scoops", "altered"),
-    "accompaniment": ("pattern", "sevenths", "substitutions", "bass", "drums"),
-    "form": ("form", "intro", "outro", "solo"),
+    "melody": (
+        "drop", "simplify", "ornaments", "syncopation", "scoops", "altered", "harmony", "interval",
+    ),
+    "accompaniment": ("pattern", "sevenths", "substitutions", "riff", "bass", "drums"),
+    "form": ("form", "intro", "outro", "solo", "lift"),
 }  # fmt: skip
 
 
@@ -175,6 +185,14 @@ def sample_spec(
     if own.random() < 0.08:
         heard = spec.gain | {"lead": max(spec.gain["lead"], 0.4)}
         spec = replace(spec, pattern=ALONE, bass="none", drums="none", gain=heard)
+    own = np.random.default_rng([seed, 3, *song.song_id.encode()])  # and later still
+    spec = replace(
+        spec,
+        harmony=float(own.choice([0.0, 0.0, own.uniform(0.2, 1.0)])),
+        interval=int(own.choice([-5, -2, -2, 2, 2, 5])),
+        riff=RIFFS[int(own.choice([0, 0, 1, 2]))],
+        lift=int(own.choice([0] * 9 + [1, 2, 3])),
+    )
     if fonts:
         instruments = {"lead": spec.lead, "chords": spec.chord_instrument, "bass": "bass"}
         programs = {part: int(pick(PROGRAMS[name])) for part, name in instruments.items()}
@@ -218,17 +236,20 @@ def arrange(song: Song, spec: VersionSpec) -> Score:
     rng = np.random.default_rng(spec.seed)
     melody, chords, written, n_beats = _lay_out(song, spec, rng)
     melody = _altered(_vary_melody(melody, spec, rng), song.melody[:, 2], spec)
+    sung = np.concatenate([melody, _second_voice(melody, song.melody[:, 2], spec)])
     chords = _substituted(chords, spec.substitutions, rng)
     to_seconds = _tempo_map(song.tempo * spec.tempo_ratio, spec, n_beats, rng)
     shift = spec.transpose + spec.tuning_cents / 100
-    parts = {"lead": (spec.lead, melody + np.array([0, 0, shift + 12 * spec.octave, 0]))}
+    parts = {"lead": (spec.lead, sung + np.array([0, 0, 12 * spec.octave, 0]))}
     if spec.pattern != ALONE:
         accompaniment = written if spec.pattern == WRITTEN else _accompany(chords, spec)
-        parts["chords"] = (spec.chord_instrument, accompaniment + np.array([0, 0, shift, 0]))
+        riff = _riff(song, melody, n_beats, spec)
+        parts["chords"] = (spec.chord_instrument, np.concatenate([accompaniment, riff]))
     if spec.bass != "none":
-        parts["bass"] = ("bass", _bass_line(chords, spec.bass) + np.array([0, 0, shift, 0]))
+        parts["bass"] = ("bass", _bass_line(chords, spec.bass))
     played = {}
     for name, (instrument, notes) in parts.items():
+        notes[:, 2] += shift + spec.lift * (notes[:, 0] >= n_beats * 2 / 3)
         onset, end = to_seconds(notes[:, 0]), to_seconds(notes[:, 0] + notes[:, 1])
         velocity = notes[:, 3] * spec.gain.get(name, 1.0)
         played[name] = (
@@ -322,12 +343,50 @@ def _vary_melody(melody: np.ndarray, spec: VersionSpec, rng: np.random.Generator
 def _altered(melody: np.ndarray, written: np.ndarray, spec: VersionSpec) -> np.ndarray:
     """Move notes of a melody to the next pitch, up or down, of those classes that are ``written``."""
     rng = np.random.default_rng([spec.seed, 2])
-    scale = np.flatnonzero(np.isin(np.arange(-12, 152) % 12, np.unique(written % 12))) - 12.0
-    moved = melody.copy()
+    scale, moved = _scale(written), melody.copy()
     chosen = rng.random(len(melody)) < spec.altered
     place = np.searchsorted(scale, melody[chosen, 2]) + rng.choice([-1, 1], size=chosen.sum())
     moved[chosen, 2] = scale[np.clip(place, 0, len(scale) - 1)]
     return moved
+
+
+def _scale(written: np.ndarray) -> np.ndarray:
+    """Return all pitches of the classes that are ``written``, upwards."""
+    return np.flatnonzero(np.isin(np.arange(-12, 152) % 12, np.unique(written % 12))) - 12.0
+
+
+def _second_voice(melody: np.ndarray, written: np.ndarray, spec: VersionSpec) -> np.ndarray:
+    """Return a second voice to some of a melody's notes, some steps away in the scale ``written``."""
+    rng = np.random.default_rng([spec.seed, 3])
+    scale, voice = _scale(written), melody[rng.random(len(melody)) < spec.harmony].copy()
+    place = np.searchsorted(scale, voice[:, 2]) + spec.interval
+    voice[:, 2] = scale[np.clip(place, 0, len(scale) - 1)]
+    voice[:, 3] *= 0.7
+    return voice
+
+
+def _riff(song: Song, melody: np.ndarray, n_beats: float, spec: VersionSpec) -> np.ndarray:
+    """Return a figure of two bars, drawn once and repeated, in the song's pentatonic scale."""
+    if spec.riff == "none":
+        return np.empty((0, 4))
+    rng = np.random.default_rng([spec.seed, 4])
+    at = np.sort(rng.choice(np.arange(0, 8, 0.5), size=int(rng.integers(4, 11)), replace=False))
+    length = np.diff(at, append=8.0)
+    steps = np.cumsum(rng.choice([-2, -1, 0, 1, 2], size=len(at)))
+    five = PENTATONIC[song.mode]
+    octave = 48 + 12 * int(rng.integers(0, 3))
+    pitch = np.array([octave + song.tonic + 12 * (s // 5) + five[s % 5] for s in steps])
+    starts = np.arange(0, n_beats, 8.0)[:, None]
+    notes = np.stack(
+        [(starts + at).ravel(), np.tile(length, len(starts)), np.tile(pitch, len(starts)),
+         np.full(len(starts) * len(at), 0.6)], axis=1,
+    )  # fmt: skip
+    if spec.riff == "fills" and len(melody):
+        sounding = np.zeros(int(2 * n_beats) + 18, dtype=bool)
+        for onset, duration in melody[:, :2]:
+            sounding[max(int(2 * onset), 0) : int(np.ceil(2 * (onset + duration)))] = True
+        notes = notes[~sounding[(2 * notes[:, 0]).astype(int)]]
+    return notes[notes[:, 0] < n_beats]
 
 
 def _substituted(chords: list[Chord], share: float, rng: np.random.Generator) -> list[Chord]:

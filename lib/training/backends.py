@@ -174,6 +174,8 @@ def _torch_distributor(spark: SparkSession, plan: Plan, workers: int) -> None:
 
     local = str(spark.sparkContext.master).startswith("local")
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo" if local else "")
-    TorchDistributor(num_processes=workers, local_mode=local, use_gpu=False).run(
+    # Without use_gpu a task of a cluster sees no GPU; with it, Spark must have some to deal out.
+    dealt = float(spark.sparkContext.getConf().get("spark.task.resource.gpu.amount", "0"))
+    TorchDistributor(num_processes=workers, local_mode=local, use_gpu=not local and dealt >= 1).run(
         run_plan, plan.to_json()
     )

@@ -71,17 +71,25 @@ class Alone:
 
 
 class Horovod(Alone):
-    """Ranks started by horovodrun or horovod.spark."""
+    """Ranks started by horovodrun or horovod.spark.
+
+    A Horovod built with NCCL averages on the GPUs. One built without (environment/setup.sh's) refuses
+    what lies there: tensors then go through the CPU's memory.
+    """
 
     def __init__(self) -> None:
         import horovod.torch as hvd
 
         hvd.init()
         self.hvd, self.rank, self.size = hvd, hvd.rank(), hvd.size()
+        self.of_optimizer = (
+            True  # who averages gradients: Horovod's optimizer, or `finish_gradients`
+        )
 
     def average(self, value: torch.Tensor, name: str) -> torch.Tensor:
         """Return the mean over ranks."""
-        return self.hvd.allreduce(value, name=name, op=self.hvd.Average)
+        mean = self.hvd.allreduce(self._taken(value), name=name, op=self.hvd.Average)
+        return mean.to(value.device)
 
     def gather(self, value: Any, name: str) -> list:
         """Return the values of all ranks."""
@@ -90,13 +98,20 @@ class Horovod(Alone):
     def wrap(
         self, network: torch.nn.Module, optimizer: torch.optim.Optimizer, *, passes: int
     ) -> Any:
-        """Return Horovod's DistributedOptimizer; rank 0's weights go to all.
+        """Return Horovod's DistributedOptimizer, where it takes the gradients as they lie; rank 0's
+        weights go to all.
 
         Not the optimizer's state, which is empty or from one checkpoint on all ranks: Horovod fills an
         empty one by a step of zero gradients, which decays the weights and counts as a step to Adam.
         """
-        self.hvd.broadcast_parameters(network.state_dict(), root_rank=0)
+        for name, tensor in network.state_dict().items():
+            tensor.copy_(
+                self.hvd.broadcast(self._taken(tensor), root_rank=0, name=f"weights-{name}")
+            )
         trained = [(n, p) for n, p in network.named_parameters() if p.requires_grad]
+        self.of_optimizer = all(self._taken(p) is p for _, p in trained)
+        if not self.of_optimizer:
+            return optimizer
         return self.hvd.DistributedOptimizer(
             optimizer,
             named_parameters=trained,
@@ -106,16 +121,31 @@ class Horovod(Alone):
 
     def finish_gradients(self, network: torch.nn.Module, optimizer: Any) -> None:
         """Wait for Horovod's allreduce."""
-        optimizer.synchronize()
+        if self.of_optimizer:
+            optimizer.synchronize()
+            return
+        found = [p.grad for p in network.parameters() if p.grad is not None]
+        means = self.hvd.grouped_allreduce(
+            [self._taken(gradient) for gradient in found], name="gradients", op=self.hvd.Average
+        )
+        for gradient, mean in zip(found, means, strict=True):
+            gradient.copy_(mean)
 
     def step(self, optimizer: Any) -> None:
         """Take the step; the gradients are averaged already."""
-        with optimizer.skip_synchronize():
+        if self.of_optimizer:
+            with optimizer.skip_synchronize():
+                optimizer.step()
+        else:
             optimizer.step()
 
     def close(self) -> None:
         """Shut Horovod down."""
         self.hvd.shutdown()
+
+    def _taken(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return the tensor where this Horovod can take it."""
+        return tensor if self.hvd.nccl_built() else tensor.cpu()
 
 
 class TorchDistributed(Alone):

@@ -34,6 +34,51 @@ def test_altered_notes_are_neighbours_in_the_melodys_scale_at_the_same_times():
     assert set(other[:, 2] % 12) <= set(song.melody[:, 2] % 12)
 
 
+@pytest.mark.parametrize("interval", [-5, -2, 2, 5])
+def test_second_voice_sings_along_at_its_interval_in_the_melodys_scale(interval):
+    song = songs.compose(5, 1)
+    alone, both = (
+        arrange(song, VersionSpec(1, harmony=share, interval=interval)).parts["lead"][1]
+        for share in (0.0, 1.0)
+    )
+    n = len(alone)
+    assert len(both) == 2 * n
+    np.testing.assert_array_equal(both[:n], alone)
+    np.testing.assert_array_equal(both[n:, :2], alone[:, :2])
+    assert set(both[n:, 2] % 12) <= set(song.melody[:, 2] % 12)
+    apart = (both[n:, 2] - alone[:, 2]) * np.sign(interval)
+    assert apart.min() >= (3 if abs(interval) == 2 else 7)
+    assert both[n:, 3] == pytest.approx(0.7 * alone[:, 3])
+
+
+def test_riff_comes_back_every_two_bars_and_fills_keep_out_of_the_melodys_way():
+    song = songs.compose(5, 1)
+    beat = 60 / song.tempo
+    plain, riff, fills = (
+        arrange(song, VersionSpec(1, riff=kind)).parts["chords"][1]
+        for kind in ("none", "throughout", "fills")
+    )
+    np.testing.assert_array_equal(riff[: len(plain)], plain)
+    own = riff[len(plain) :]
+    bars = np.floor(own[:, 0] / beat / 8 + 1e-6)
+    first, second = (own[bars == n] - [8 * beat * n, 0, 0, 0] for n in (0, 1))
+    np.testing.assert_allclose(first, second, atol=1e-9)
+    melody = arrange(song, VersionSpec(1)).parts["lead"][1]
+    for onset in fills[len(plain) :, 0]:
+        ends = melody[:, 0] + melody[:, 1]
+        assert not ((melody[:, 0] <= onset + 1e-6) & (onset + 1e-6 < ends - 0.05)).any()
+    assert len(fills) < len(riff)
+
+
+def test_lift_raises_the_last_third_of_every_part():
+    song = songs.compose(5, 1)
+    plain, lifted = (arrange(song, VersionSpec(1, lift=n)) for n in (0, 2))
+    end = 48 * 60 / song.tempo
+    for part, (_, notes) in plain.parts.items():
+        late = notes[:, 0] >= end * 2 / 3 - 1e-6
+        np.testing.assert_allclose(lifted.parts[part][1][:, 2] - notes[:, 2], 2 * late)
+
+
 def test_a_melody_alone_has_no_other_part():
     spec = VersionSpec(1, pattern=versions.ALONE, bass="none")
     assert set(arrange(songs.compose(5, 1), spec).parts) == {"lead"}

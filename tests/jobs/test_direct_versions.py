@@ -118,6 +118,15 @@ def test_fewer_versions_mark_the_others_as_removed(write):
     assert (states.count("present"), states.count("removed")) == (8, 4)
 
 
+def test_mixed_songs_are_made_of_training_songs_alone_and_are_trained_on(run, songs):
+    argv = ("--songs", songs, "--form", "direct", "--max-phrases", 2, "--versions", 2)
+    lake = run(synthesize_versions, *argv, "--mixed", 3, "--data-set", "mixed")
+    rows = [r for r in lake.read(RECORDINGS).collect() if r["data_set"] == "mixed"]
+    assert {r["work_id"] for r in rows} == {f"mixed123-{n:05d}" for n in range(3)}
+    assert len(rows) == 6
+    assert {r["split"] for r in rows} == {"train"}
+
+
 def test_a_song_under_two_names_is_in_one_split(spark, songs):
     load = song_files.loader(str(songs))
     names = song_files.found(str(songs), None)
