@@ -67,7 +67,7 @@ PY
 }
 
 build_horovod() {
-    local wheels=$1 patch=$PWD/environment/horovod-cxx17.patch work; work=$(mktemp -d)
+    local wheels=$1 patch=$PWD/environment/horovod.patch work; work=$(mktemp -d)
     trap "rm -rf '$work'" EXIT
     say "3/3 Horovod is compiled from source, once for this kind of machine: 8 to 10 minutes on 2 cores"
     export PATH=$PWD/.venv/bin:$PATH MAKEFLAGS=-j$(nproc)

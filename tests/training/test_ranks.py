@@ -23,6 +23,21 @@ from schemas.triplets import TRIPLETS
 from tests.rows import tiny_rows
 
 pytestmark = pytest.mark.slow
+ON_A_GPU = """
+import torch
+from lib.training.ranks import Horovod
+
+Horovod._taken = lambda self, tensor: tensor.detach().clone()  # as from a GPU's memory
+ranks = Horovod()
+network = torch.nn.Linear(2, 1, bias=False)
+network.weight.data.fill_(ranks.rank + 1)
+optimizer = ranks.wrap(network, torch.optim.SGD(network.parameters(), 1.0), passes=1)
+network(torch.full((1, 2), float(ranks.rank))).sum().backward()
+ranks.finish_gradients(network, optimizer)
+ranks.step(optimizer)
+print("weights", network.weight.tolist(), ranks.average(torch.ones(1) * ranks.rank, "mean"))
+ranks.close()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +88,22 @@ def test_training_resumed_anywhere_ends_where_the_unbroken_one_does(
     one, other = (checkpoints.load_newest(tmp_path / f) for f in ("whole", "broken"))
     assert checkpoints.hash_of(one.weights) == checkpoints.hash_of(other.weights)
     assert epochs_of(tmp_path / "whole") == epochs_of(tmp_path / "broken")
+
+
+def test_horovod_averages_through_the_cpus_memory_what_it_does_not_take(tmp_path):
+    script = tmp_path / "step.py"
+    script.write_text(ON_A_GPU)
+    runner = Path(sys.executable).with_name("horovodrun")
+    command = [
+        sys.executable, runner, "--gloo", "-np", "2", "-H", "localhost:2", "--network-interfaces", "lo",
+        sys.executable, script,
+    ]  # fmt: skip
+    path = {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [str(c) for c in command], env=os.environ | path, capture_output=True, text=True
+    )
+    # Rank 0's weights of 1, less the mean of the gradients 0 and 1, on both ranks.
+    assert done.stdout.count("weights [[0.5, 0.5]] tensor([0.5000])") == 2, done.stdout
 
 
 def test_two_parts_resumed_in_mid_epoch_end_where_the_unbroken_ones_do(snapshots, tmp_path):
