@@ -8,6 +8,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,7 +16,7 @@ import pytest
 import torch
 
 from lib.io.lake import Snapshot
-from lib.training import checkpoints, loop
+from lib.training import backends, checkpoints, loop
 from lib.training.config import preset
 from lib.training.worker import Plan, Training, run_plan
 from schemas.spectrograms import SPECTROGRAMS
@@ -104,6 +105,29 @@ def test_horovod_averages_through_the_cpus_memory_what_it_does_not_take(tmp_path
     )
     # Rank 0's weights of 1, less the mean of the gradients 0 and 1, on both ranks.
     assert done.stdout.count("weights [[0.5, 0.5]] tensor([0.5000])") == 2, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("master", "dealt", "seen"),
+    [("spark://host:7077", "1", True), ("spark://host:7077", "0", False), ("local[2]", "1", False)],
+)
+def test_tasks_of_a_cluster_see_the_gpus_that_spark_deals_out(
+    snapshots, tmp_path, monkeypatch, master, dealt, seen
+):
+    asked = []
+
+    class Distributor:
+        def __init__(self, **settings):
+            asked.append(settings)
+
+        def run(self, *_):
+            pass
+
+    monkeypatch.setattr("pyspark.ml.torch.distributor.TorchDistributor", Distributor)
+    conf = SimpleNamespace(get=lambda key, other: dealt if "gpu" in key else other)
+    spark = SimpleNamespace(sparkContext=SimpleNamespace(master=master, getConf=lambda: conf))
+    backends._torch_distributor(spark, plan(snapshots, tmp_path, "torch-distributor"), 2)
+    assert [(s["local_mode"], s["use_gpu"]) for s in asked] == [(master == "local[2]", seen)]
 
 
 def test_two_parts_resumed_in_mid_epoch_end_where_the_unbroken_ones_do(snapshots, tmp_path):
