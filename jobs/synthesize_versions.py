@@ -34,7 +34,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--out", metavar="FOLDER", help="where the audio goes")
     parser.add_argument(
-        "--data-set", default="versions", metavar="NAME", help="of form direct (default: versions)"
+        "--data-set",
+        metavar="NAME",
+        help="of form direct (default: versions, or mixed with --mixed)",
     )
     parser.add_argument(
         "--fonts", nargs="+", default=[], metavar="FONT",
@@ -50,7 +52,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--mixed", type=positive, metavar="N",
-        help="versions not of the songs, but of N new ones put together from phrases of them",
+        help="versions not of the songs, but of N new ones, put together from phrases of those that "
+        "are in split train with this --seed",
     )  # fmt: skip
     parser.add_argument(
         "--split", choices=SPLITS, default="by-work",
@@ -61,6 +64,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         parser.error("--out is required with --form audio")
     if args.form == "direct" and args.fonts:
         parser.error(f"--fonts is for --form audio, got {args.fonts} with --form direct")
+    if args.mixed and args.split not in ("by-work", "train"):
+        parser.error(f"--mixed is for training, got --split {args.split}; leave it, or take train")
+    args.data_set = args.data_set or ("mixed" if args.mixed else "versions")
     return args
 
 

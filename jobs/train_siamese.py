@@ -42,7 +42,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, metavar="X")
     parser.add_argument("--loss", choices=config.LOSSES)
     parser.add_argument(
-        "--temperature", type=float, metavar="X", help="of supcon and ntxent (default: 0.1)"
+        "--temperature",
+        type=float,
+        metavar="X",
+        help="of supcon, ntxent, clews and classes (default: 0.1)",
     )
     parser.add_argument(
         "--class-weight", type=float, metavar="X", help="of cross-entropy over works; 0 = none"

@@ -114,8 +114,8 @@ def only(spec: VersionSpec, *nuisances: str) -> VersionSpec:
 def truth_of(song: Song, spec: VersionSpec) -> dict[str, float]:
     """Return what is known of a version without listening: the catalogue's six attributes.
 
-    Key, mode and tempo are exact; danceability, energy and valence follow from drums, pattern, mode
-    and tempo, in 0-1.
+    Key (before any lift), mode and tempo are exact; danceability, energy and valence follow from
+    drums, pattern, mode and tempo, in 0-1.
     """
     driving, strummed = spec.drums in {"rock", "disco"}, spec.pattern in {"power", "strum"}
     tempo = song.tempo * spec.tempo_ratio

@@ -4,11 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.audio import mixed, songs
-from lib.audio.mixed import Move
-from lib.audio.songs import QUALITIES, Song
+from lib.audio.mixed import Move, Scale
+from lib.audio.songs import QUALITIES
+from lib.io.errors import InputError
 
-C_MAJOR = Song("c", "c", 0, 1, 100, np.array([[0.0, 1, 60]]), (), ((0, 16.0),))
-A_MINOR = Song("a", "a", 9, 0, 100, np.array([[0.0, 1, 69]]), (), ((0, 16.0),))
+SCALES = [Scale(0, 1), Scale(9, 0)]  # C major, A minor
 
 
 def composed(name):
@@ -20,13 +20,23 @@ def scale_of(song):
     return {(song.tonic + step) % 12 for step in steps}
 
 
-@pytest.mark.parametrize("song", [C_MAJOR, A_MINOR])
-def test_mirror_keeps_the_tonic_and_the_scale_and_undoes_itself(song):
-    turn = mixed._mirror(song)
-    to = {p: int(p + turn[p]) % 12 for p in scale_of(song)}
-    assert to[song.tonic] == song.tonic
-    assert set(to.values()) == scale_of(song)
-    assert all(to[to[p]] == p for p in to)
+@pytest.mark.parametrize("scale", SCALES)
+def test_mirror_keeps_the_scale_turns_steps_around_and_undoes_itself(scale):
+    melody = scale.pitch(np.array([28, 30, 29, 33, 32, 26, 28]))  # begins and ends on a tonic
+    mirrored = scale.mirrored(melody)
+    assert mirrored[0] == mirrored[-1] == melody[0]
+    np.testing.assert_array_equal(np.sign(np.diff(mirrored)), -np.sign(np.diff(melody)))
+    np.testing.assert_array_equal(np.diff(scale.place(mirrored)), -np.diff(scale.place(melody)))
+    np.testing.assert_array_equal(scale.mirrored(mirrored), melody)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_pitches_between_two_of_the_scale_have_the_place_of_the_lower(scale):
+    white = np.array([0, 2, 4, 5, 7, 9, 11]) + 60
+    np.testing.assert_array_equal(scale.pitch(scale.place(white)), white)
+    np.testing.assert_array_equal(
+        scale.place(np.array([61, 63, 66, 68, 70])), scale.place(white[[0, 1, 3, 4, 5]])
+    )
 
 
 @pytest.mark.parametrize(
@@ -36,11 +46,13 @@ def test_mirror_keeps_the_tonic_and_the_scale_and_undoes_itself(song):
         ((2, "min"), (4, "min")),  # II, III
         ((9, "min7"), (9, "min")),  # VI; its first three tones
         ((11, "dim"), (7, "maj")),  # VII, V
+        ((0, "sus2"), (5, "maj")),
+        ((7, "sus4"), (11, "dim")),
     ],
 )
-def test_triads_upside_down_are_the_scales_triads(chord, upside_down):
-    turn = mixed._mirror(C_MAJOR)
-    assert mixed._mirrored(*chord, turn) == upside_down
+def test_chords_upside_down_are_the_scales_triads(chord, upside_down):
+    moved = Move(0, 16, 0, 0, SCALES[0], False).chords([(0.0, 4.0, *chord)])
+    assert moved == [(0.0, 4.0, *upside_down)]
 
 
 def test_a_phrase_played_backwards_twice_is_itself():
@@ -66,8 +78,8 @@ def test_mixed_songs_stay_in_one_scale_with_notes_in_every_phrase(number, seed):
     for start, end in song.phrases:
         assert ((song.melody[:, 0] >= start) & (song.melody[:, 0] < end)).sum() >= 4
         assert any(start <= onset < end for onset, _, _, _ in song.chords)
-    assert song.melody[:, 2].min() > 30
-    assert song.melody[:, 2].max() < 100
+    assert song.melody[:, 2].min() >= 24  # what the representations hear
+    assert song.melody[:, 2].max() < 108
 
 
 def test_the_same_number_and_seed_give_the_same_song_and_others_differ():
@@ -76,6 +88,7 @@ def test_the_same_number_and_seed_give_the_same_song_and_others_differ():
     np.testing.assert_array_equal(a.melody, b.melody)
     assert a.chords == b.chords
     assert a.song_id != c.song_id
+    assert a.song_id != mixed.mixed(names[:11], composed, 3, 1).song_id
     assert a.melody.tolist() != c.melody.tolist()
 
 
@@ -93,6 +106,8 @@ def test_new_songs_are_made_of_training_songs_where_there_are_others():
         read(name)
     assert asked
     assert all(int(name) % 2 for name in asked)
+    with pytest.raises(InputError, match="must be in split train, got none of 1 there"):
+        mixed.of_songs([("0", "test")], load, 5, 1)
 
 
 def test_a_song_that_cannot_be_read_is_left_out_and_none_is_refused():

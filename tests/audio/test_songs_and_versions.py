@@ -51,23 +51,29 @@ def test_second_voice_sings_along_at_its_interval_in_the_melodys_scale(interval)
     assert both[n:, 3] == pytest.approx(0.7 * alone[:, 3])
 
 
-def test_riff_comes_back_every_two_bars_and_fills_keep_out_of_the_melodys_way():
+def riff_of(song, kind):
+    """What a riff adds to the chords' notes."""
+    plain, both = (arrange(song, VersionSpec(1, riff=r)).parts["chords"][1] for r in ("none", kind))
+    np.testing.assert_array_equal(both[: len(plain)], plain)
+    return both[len(plain) :]
+
+
+def test_riff_comes_back_every_two_bars():
     song = songs.compose(5, 1)
-    beat = 60 / song.tempo
-    plain, riff, fills = (
-        arrange(song, VersionSpec(1, riff=kind)).parts["chords"][1]
-        for kind in ("none", "throughout", "fills")
-    )
-    np.testing.assert_array_equal(riff[: len(plain)], plain)
-    own = riff[len(plain) :]
-    bars = np.floor(own[:, 0] / beat / 8 + 1e-6)
-    first, second = (own[bars == n] - [8 * beat * n, 0, 0, 0] for n in (0, 1))
+    riff, bars = riff_of(song, "throughout"), 8 * 60 / song.tempo
+    at = np.floor(riff[:, 0] / bars + 1e-6)
+    first, second = (riff[at == n] - [bars * n, 0, 0, 0] for n in (0, 1))
+    assert len(first) > 3
     np.testing.assert_allclose(first, second, atol=1e-9)
-    melody = arrange(song, VersionSpec(1)).parts["lead"][1]
-    for onset in fills[len(plain) :, 0]:
-        ends = melody[:, 0] + melody[:, 1]
-        assert not ((melody[:, 0] <= onset + 1e-6) & (onset + 1e-6 < ends - 0.05)).any()
-    assert len(fills) < len(riff)
+
+
+def test_fills_begin_where_the_melody_rests():
+    song = songs.compose(5, 1)
+    half = replace(song, melody=song.melody[song.melody[:, 0] < 16])  # of 48 beats
+    fills, end = riff_of(half, "fills"), 16 * 60 / song.tempo
+    throughout = riff_of(half, "throughout")
+    np.testing.assert_array_equal(fills, throughout[throughout[:, 0] >= end - 1e-6])
+    assert len(fills) > 5
 
 
 def test_lift_raises_the_last_third_of_every_part():

@@ -118,13 +118,25 @@ def test_fewer_versions_mark_the_others_as_removed(write):
     assert (states.count("present"), states.count("removed")) == (8, 4)
 
 
-def test_mixed_songs_are_made_of_training_songs_alone_and_are_trained_on(run, songs):
+def test_mixed_songs_stand_in_split_train_and_leave_the_songs_own_versions(run, write, songs):
+    own = {
+        r["recording_id"] for r in write(2).read(RECORDINGS).where("state = 'present'").collect()
+    }
     argv = ("--songs", songs, "--form", "direct", "--max-phrases", 2, "--versions", 2)
-    lake = run(synthesize_versions, *argv, "--mixed", 3, "--data-set", "mixed")
-    rows = [r for r in lake.read(RECORDINGS).collect() if r["data_set"] == "mixed"]
-    assert {r["work_id"] for r in rows} == {f"mixed123-{n:05d}" for n in range(3)}
+    lake = run(synthesize_versions, *argv, "--mixed", 3)
+    present = lake.read(RECORDINGS).where("state = 'present'").collect()
+    rows = [r for r in present if r["data_set"] == "mixed"]
+    assert len({r["work_id"] for r in rows}) == 3
     assert len(rows) == 6
     assert {r["split"] for r in rows} == {"train"}
+    assert own == {r["recording_id"] for r in present if r["data_set"] != "mixed"}
+
+
+def test_mixed_songs_to_judge_by_are_refused(songs, capsys):
+    argv = ["--lake", "x", "--songs", str(songs), "--form", "direct", "--mixed", "3"]
+    with pytest.raises(SystemExit):
+        synthesize_versions.parse_args([*argv, "--split", "test"])
+    assert "--mixed is for training, got --split test" in capsys.readouterr().err
 
 
 def test_a_song_under_two_names_is_in_one_split(spark, songs):

@@ -101,7 +101,11 @@ def test_horovod_averages_through_the_cpus_memory_what_it_does_not_take(tmp_path
     ]  # fmt: skip
     path = {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [str(c) for c in command], env=os.environ | path, capture_output=True, text=True
+        [str(c) for c in command],
+        env=os.environ | path,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     # Rank 0's weights of 1, less the mean of the gradients 0 and 1, on both ranks.
     assert done.stdout.count("weights [[0.5, 0.5]] tensor([0.5000])") == 2, done.stdout
@@ -123,6 +127,7 @@ def test_tasks_of_a_cluster_see_the_gpus_that_spark_deals_out(
         def run(self, *_):
             pass
 
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
     monkeypatch.setattr("pyspark.ml.torch.distributor.TorchDistributor", Distributor)
     conf = SimpleNamespace(get=lambda key, other: dealt if "gpu" in key else other)
     spark = SimpleNamespace(sparkContext=SimpleNamespace(master=master, getConf=lambda: conf))
