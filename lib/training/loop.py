@@ -85,11 +85,9 @@ def train(
         both.load_state_dict(checkpoint.weights)
         history, first_step = checkpoint.epochs, checkpoint.step
     parts = Parts(both, ranks, config.parts)
-    optimizer = ranks.wrap(both, optimizer, passes=len(parts.mine))
+    ranks.share_weights(both)
     if checkpoint:
-        optimizer.load_state_dict(
-            checkpoint.optimizer
-        )  # Horovod's wrapping begins with an empty one
+        optimizer.load_state_dict(checkpoint.optimizer)
         of_parts = [held for rank in checkpoint.ranks for held in rank["buffers"]]
         if len(of_parts) == parts.n:  # else the network's own are every part's
             parts.restore(of_parts)
@@ -147,9 +145,9 @@ def train(
                 loss.backward()
                 mine["total"] += float(loss.detach())
                 mine["spread"] += float(embedded.detach().std(dim=0).mean()) / len(parts.mine)
-            ranks.finish_gradients(both, optimizer)
+            ranks.average_gradients(both)
             torch.nn.utils.clip_grad_norm_(trained, config.max_grad_norm)
-            ranks.step(optimizer)
+            optimizer.step()
             mine["seconds"] = time.monotonic() - began
             if keeping.steps and (step + 1) % keeping.steps == 0 and step + 1 < n_steps:
                 keep(epoch, step + 1)

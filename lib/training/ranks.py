@@ -23,18 +23,11 @@ class Ranks(Protocol):
     def gather(self, value: Any, name: str) -> list:
         """Return the values of all ranks, in rank order."""
 
-    def wrap(
-        self, network: torch.nn.Module, optimizer: torch.optim.Optimizer, *, passes: int
-    ) -> Any:
-        """Return an optimizer whose step sees the averaged gradients of so many backward passes of
-        every rank; weights start equal.
-        """
+    def share_weights(self, network: torch.nn.Module) -> None:
+        """Give rank 0's weights to all."""
 
-    def finish_gradients(self, network: torch.nn.Module, optimizer: Any) -> None:
-        """Wait until the gradients are averaged (called before clipping)."""
-
-    def step(self, optimizer: Any) -> None:
-        """Take the optimizer's step."""
+    def average_gradients(self, network: torch.nn.Module) -> None:
+        """Put the mean over ranks in place of every gradient."""
 
     def close(self) -> None:
         """Leave."""
@@ -53,24 +46,33 @@ class Alone:
         """Return the value in a list."""
         return [value]
 
-    def wrap(
-        self, network: torch.nn.Module, optimizer: torch.optim.Optimizer, *, passes: int
-    ) -> Any:
-        """Return the optimizer."""
-        return optimizer
-
-    def finish_gradients(self, network: torch.nn.Module, optimizer: Any) -> None:
+    def share_weights(self, network: torch.nn.Module) -> None:
         """Do nothing."""
 
-    def step(self, optimizer: Any) -> None:
-        """Take the optimizer's step."""
-        optimizer.step()
+    def average_gradients(self, network: torch.nn.Module) -> None:
+        """Do nothing."""
 
     def close(self) -> None:
         """Do nothing."""
 
 
-class Horovod(Alone):
+class Several(Alone):
+    """Ranks that average gradients in one message.
+
+    One for each of covernet's 33 tensors (DDP without buckets, Horovod's DistributedOptimizer, which
+    fuses what comes within a cycle) left two ranks on two cores hardly faster than one (docs/training.md).
+    """
+
+    def average_gradients(self, network: torch.nn.Module) -> None:
+        """Put the mean over ranks in place of every gradient."""
+        found = [p.grad for p in network.parameters() if p.grad is not None]
+        together = self.average(torch.cat([gradient.flatten() for gradient in found]), "gradients")
+        means = together.split([gradient.numel() for gradient in found])
+        for gradient, mean in zip(found, means, strict=True):
+            gradient.copy_(mean.view_as(gradient))
+
+
+class Horovod(Several):
     """Ranks started by horovodrun or horovod.spark.
 
     A Horovod built with NCCL averages on the GPUs. One built without (environment/setup.sh's) refuses
@@ -82,9 +84,6 @@ class Horovod(Alone):
 
         hvd.init()
         self.hvd, self.rank, self.size = hvd, hvd.rank(), hvd.size()
-        self.of_optimizer = (
-            True  # who averages gradients: Horovod's optimizer, or `finish_gradients`
-        )
 
     def average(self, value: torch.Tensor, name: str) -> torch.Tensor:
         """Return the mean over ranks."""
@@ -95,49 +94,15 @@ class Horovod(Alone):
         """Return the values of all ranks."""
         return self.hvd.allgather_object(value, name=name)
 
-    def wrap(
-        self, network: torch.nn.Module, optimizer: torch.optim.Optimizer, *, passes: int
-    ) -> Any:
-        """Return Horovod's DistributedOptimizer, where it takes the gradients as they lie; rank 0's
-        weights go to all.
+    def share_weights(self, network: torch.nn.Module) -> None:
+        """Give rank 0's weights to all.
 
         Not the optimizer's state, which is empty or from one checkpoint on all ranks: Horovod fills an
         empty one by a step of zero gradients, which decays the weights and counts as a step to Adam.
         """
         for name, tensor in network.state_dict().items():
-            tensor.copy_(
-                self.hvd.broadcast(self._taken(tensor), root_rank=0, name=f"weights-{name}")
-            )
-        trained = [(n, p) for n, p in network.named_parameters() if p.requires_grad]
-        self.of_optimizer = all(self._taken(p) is p for _, p in trained)
-        if not self.of_optimizer:
-            return optimizer
-        return self.hvd.DistributedOptimizer(
-            optimizer,
-            named_parameters=trained,
-            op=self.hvd.Average,
-            backward_passes_per_step=passes,
-        )
-
-    def finish_gradients(self, network: torch.nn.Module, optimizer: Any) -> None:
-        """Wait for Horovod's allreduce."""
-        if self.of_optimizer:
-            optimizer.synchronize()
-            return
-        found = [p.grad for p in network.parameters() if p.grad is not None]
-        means = self.hvd.grouped_allreduce(
-            [self._taken(gradient) for gradient in found], name="gradients", op=self.hvd.Average
-        )
-        for gradient, mean in zip(found, means, strict=True):
-            gradient.copy_(mean)
-
-    def step(self, optimizer: Any) -> None:
-        """Take the step; the gradients are averaged already."""
-        if self.of_optimizer:
-            with optimizer.skip_synchronize():
-                optimizer.step()
-        else:
-            optimizer.step()
+            shared = self.hvd.broadcast(self._taken(tensor), root_rank=0, name=f"weights-{name}")
+            tensor.copy_(shared)
 
     def close(self) -> None:
         """Shut Horovod down."""
@@ -148,7 +113,7 @@ class Horovod(Alone):
         return tensor if self.hvd.nccl_built() else tensor.cpu()
 
 
-class TorchDistributed(Alone):
+class TorchDistributed(Several):
     """Ranks started by TorchDistributor (torchrun's variables are set)."""
 
     def __init__(self) -> None:
@@ -171,20 +136,10 @@ class TorchDistributed(Alone):
         self.dist.all_gather_object(found, value)
         return found
 
-    def wrap(
-        self, network: torch.nn.Module, optimizer: torch.optim.Optimizer, *, passes: int
-    ) -> Any:
-        """Return the optimizer; rank 0's weights go to all."""
+    def share_weights(self, network: torch.nn.Module) -> None:
+        """Give rank 0's weights to all."""
         for tensor in network.state_dict().values():
             self.dist.broadcast(tensor, 0)
-        return optimizer
-
-    def finish_gradients(self, network: torch.nn.Module, optimizer: Any) -> None:
-        """Average the gradients."""
-        for parameter in network.parameters():
-            if parameter.grad is not None:
-                self.dist.all_reduce(parameter.grad)
-                parameter.grad /= self.size
 
     def close(self) -> None:
         """Leave the group."""

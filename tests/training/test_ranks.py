@@ -32,10 +32,10 @@ Horovod._taken = lambda self, tensor: tensor.detach().clone()  # as from a GPU's
 ranks = Horovod()
 network = torch.nn.Linear(2, 1, bias=False)
 network.weight.data.fill_(ranks.rank + 1)
-optimizer = ranks.wrap(network, torch.optim.SGD(network.parameters(), 1.0), passes=1)
+ranks.share_weights(network)
 network(torch.full((1, 2), float(ranks.rank))).sum().backward()
-ranks.finish_gradients(network, optimizer)
-ranks.step(optimizer)
+ranks.average_gradients(network)
+torch.optim.SGD(network.parameters(), 1.0).step()
 print("weights", network.weight.tolist(), ranks.average(torch.ones(1) * ranks.rank, "mean"))
 ranks.close()
 """
