@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lib.audio import synthesis
 from lib.audio.demo import add_broken_examples, add_midi_songs, compose_by_name
+from lib.audio.versions import milder
 from lib.io.job import Job, Summary, job_parser, positive
 from lib.io.lake import Lake
 
@@ -38,7 +39,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     out = Path(args.out).resolve()
     rows = synthesis.synthesize(
         lake.spark, compose_by_name(args.seed), synthesis.demo_splits(args.works), out,
-        n_versions=args.versions, max_phrases=3, seed=args.seed,
+        n_versions=args.versions, max_phrases=3, seed=args.seed, changed=milder,
     ).collect()  # fmt: skip
     made = sorted((r.asDict() for r in rows), key=lambda r: r["recording_id"])
     catalog = synthesis.demo_catalog(made, args.tracks, args.seed)

@@ -100,14 +100,15 @@ def written_version(song: Song, spec: VersionSpec, number: int, data_set: str, s
 def synthesize(
     spark: SparkSession, load: Callable[[str], Song], names: list[tuple[str, str]], out: Path, *,
     n_versions: int, max_phrases: int | None, seed: int, fonts: tuple[str, ...] = (),
+    changed: Callable[[VersionSpec], VersionSpec] = lambda spec: spec,
 ) -> DataFrame:  # fmt: skip
-    """Make the versions of many songs as audio; ``names`` are (song, split).
+    """Make the versions of many songs as audio; ``names`` are (song, split), specs are ``changed``.
 
     Rows as in a manifest, and reason; a song that cannot be read becomes one row with a reason.
     """
 
     def versions(song: Song, split: str) -> list[dict]:
-        specs = _specs(song, n_versions, max_phrases, seed, fonts)
+        specs = map(changed, _specs(song, n_versions, max_phrases, seed, fonts))
         return [write_version(song, spec, v, out, split) for v, spec in enumerate(specs)]
 
     return _of_songs(spark, load, names, versions, _OUTCOME)

@@ -111,6 +111,11 @@ def only(spec: VersionSpec, *nuisances: str) -> VersionSpec:
     return VersionSpec(spec.seed, **kept)
 
 
+def milder(spec: VersionSpec) -> VersionSpec:
+    """Return the spec without what changes its notes most: a network can learn these from thirty songs."""
+    return replace(spec, altered=0.0, harmony=0.0, riff="none", lift=0)
+
+
 def truth_of(song: Song, spec: VersionSpec) -> dict[str, float]:
     """Return what is known of a version without listening: the catalogue's six attributes.
 

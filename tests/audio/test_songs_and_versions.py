@@ -85,6 +85,15 @@ def test_lift_raises_the_last_third_of_every_part():
         np.testing.assert_allclose(lifted.parts[part][1][:, 2] - notes[:, 2], 2 * late)
 
 
+def test_a_milder_version_has_one_voice_with_the_written_notes():
+    song = songs.compose(5, 1)
+    drawn = [sample_spec(song, seed) for seed in range(40)]
+    assert any(s.harmony and s.riff != "none" for s in drawn)
+    for spec in map(versions.milder, drawn):
+        assert (spec.altered, spec.harmony, spec.riff, spec.lift) == (0, 0, "none", 0)
+    assert versions.milder(drawn[0]).transpose == drawn[0].transpose
+
+
 def test_a_melody_alone_has_no_other_part():
     spec = VersionSpec(1, pattern=versions.ALONE, bass="none")
     assert set(arrange(songs.compose(5, 1), spec).parts) == {"lead"}
