@@ -82,7 +82,8 @@ def _from_file(path: Traversable, card: Traversable) -> Network:
             f"file there: {str(path)!r}"
         )
     weights = path.read_bytes()
-    config = json.loads(card.read_text()) if card.is_file() else PRESETS["covernet"].to_dict()
+    told = json.loads(card.read_text()) if card.is_file() else {"network": "covernet"}
+    config = PRESETS[told["network"]].to_dict() | told
     try:
         embed.load(config["network"], weights, 0)
     except InputError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,9 +26,11 @@ from lib.training.loader import TensorStore, Triplets, ahead, batch_indices, loa
 from lib.training.messages import Speaker
 from lib.training.parts import Parts
 from lib.training.ranks import Ranks
+from lib.training.whitening import whiten
 
 COLLAPSED = 1e-4  # mean standard deviation of an embedding's coordinates; healthy is 0.02 to 0.1
 NARROW = 0.1  # the same times the root of their number: 1 where embeddings fill the sphere
+WHITENED_BY = 2048  # training pairs
 
 
 @dataclass(frozen=True)
@@ -180,7 +183,23 @@ def train(
             width = std * math.sqrt(embedded.shape[1])
             if width < NARROW:
                 speaker.say("warning", text=_narrow(epoch, width))
+    if isinstance(network, networks.CoverNet):  # on every rank the same, by the same recordings
+        network.eval()
+        whiten(network, (x.to(device) for x in _some(config, data, speaker)))
     return network.state_dict()
+
+
+def _some(config: TrainConfig, data: Data, speaker: Speaker) -> Iterator[torch.Tensor]:
+    """Yield crops (B, n_bins, T) of up to `WHITENED_BY` training pairs, evenly out of all, unchanged."""
+    n = len(data.train)
+    chosen = np.unique(np.linspace(0, n - 1, min(n, WHITENED_BY)).astype(int))
+    for first in range(0, len(chosen), 32):
+        speaker.now_and_then()
+        indices = chosen[first : first + 32]
+        x, _ = load_batch(
+            data.store, data.train, indices, config, epoch=0, vary=False, negatives=False
+        )
+        yield x.flatten(0, 1)
 
 
 def _has_bfloat16(device: torch.device, *, compiled: bool) -> bool:

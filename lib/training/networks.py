@@ -205,22 +205,32 @@ class PitchConv(nn.Module):
 
 
 class CoverNet(nn.Module):
-    """Small, made for covers: chroma (36, T) of any length in, twelve rows of ``d`` out."""
+    """Small, made for covers: chroma (36, T) of any length in, twelve rows of ``d`` out.
 
-    def __init__(self, width: int = 32, d: int = 32) -> None:
+    What it keeps of a recording is how much each channel moves on each pitch class, the standard
+    deviation over time; what is there all the time, as timbre is, leaves no trace. Several towers,
+    trained apart, stand side by side under one head.
+    """
+
+    WIDEST = 320  # numbers a row: all of five towers; those that are left out of seven say little
+
+    def __init__(self, towers: int = 1, width: int = 32) -> None:
         super().__init__()
         widths = (3, width, width, 3 * width // 2, 2 * width, 2 * width)
         strides = (2, 2, 2, 1, 1)
-        self.blocks = nn.Sequential(
-            *[
-                PitchConv(a, b, stride=s)
-                for a, b, s in zip(widths[:-1], widths[1:], strides, strict=True)
+        self.towers = nn.ModuleList(
+            [
+                nn.Sequential(
+                    *[
+                        PitchConv(a, b, stride=s)
+                        for a, b, s in zip(widths[:-1], widths[1:], strides, strict=True)
+                    ]
+                )
+                for _ in range(towers)
             ]
         )
-        self.attention = nn.Conv2d(widths[-1], 1, 1, bias=False)  # softmax forgets a bias
-        self.power = nn.Parameter(torch.tensor(3.0))
-        self.head = nn.Linear(2 * widths[-1], d, bias=False)
-        self.shape = (12, d)
+        self.head = PitchCircle(towers * widths[-1], min(towers * widths[-1], self.WIDEST))
+        self.shape = (12, self.head.out_channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Embed (B, 36, T) as (B, 12 * d), unit norm, turned to its strongest pitch class."""
@@ -228,45 +238,32 @@ class CoverNet(nn.Module):
 
     def rows(self, x: torch.Tensor) -> torch.Tensor:
         """Embed (B, 36, T) as (B, 12, d), unit norm, in the recording's own key."""
-        y = self.blocks(x.reshape(len(x), 3, 12, -1))
-        weight = torch.softmax(self.attention(y), dim=3)
-        attended = (y * weight).sum(dim=3)
-        power = self.power.clamp(1, 8)
-        gem = y.clamp(min=1e-4).pow(power).mean(dim=3).pow(1 / power)
-        rows = self.head(torch.cat([attended, gem], dim=1).transpose(1, 2))  # (B, 12, d)
+        rows = self.head(self.spread(x)[..., None])[..., 0].transpose(1, 2)
         rows = rows - rows.mean(dim=1, keepdim=True)
         return F.normalize(rows.flatten(1), dim=1).reshape(rows.shape)
 
-
-class CoverNets(nn.Module):
-    """Covernets trained apart, side by side: their rows stand beside one another and roll together."""
-
-    def __init__(self, n: int) -> None:
-        super().__init__()
-        towers = [CoverNet() for _ in range(n)]
-        self.towers = nn.ModuleList(towers)
-        self.rows_of = [tower.rows for tower in towers]
-        self.shape = (12, sum(tower.shape[1] for tower in towers))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Embed (B, 36, T) as (B, 12 * d), unit norm, turned to its strongest pitch class."""
-        rows = torch.cat([rows_of(x) for rows_of in self.rows_of], dim=2)
-        return turn_to_strongest(rows / len(self.rows_of) ** 0.5).flatten(1)
+    def spread(self, x: torch.Tensor) -> torch.Tensor:
+        """Return how much each channel moves on each pitch class: (B, 36, T) to (B, channels, 12)."""
+        x = x.reshape(len(x), 3, 12, -1)
+        told = [tower(x).float().var(dim=3, correction=0) for tower in self.towers]
+        return (torch.cat(told, dim=1) + 1e-20).sqrt()  # whose slope at 0 would have no end
 
 
-def side_by_side(weights: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """Return the weights of `CoverNets` of the weights of several covernets."""
-    return {f"towers.{i}.{name}": w for i, one in enumerate(weights) for name, w in one.items()}
+def side_by_side(networks: Sequence[CoverNet]) -> CoverNet:
+    """Return the towers of several covernets under one head, which is random yet (`whitening`)."""
+    towers = [tower for network in networks for tower in network.towers]
+    joined = CoverNet(len(towers))
+    joined.towers.load_state_dict(nn.ModuleList(towers).state_dict())
+    return joined
 
 
 def n_towers(weights: Mapping[str, torch.Tensor]) -> int:
-    """Return how many covernets stand side by side in these weights.
+    """Return how many towers these weights of a covernet are of.
 
     Examples
     --------
-    >>> one = CoverNet().state_dict()
-    >>> n_towers(one), n_towers(side_by_side([one, one]))
-    (1, 2)
+    >>> n_towers(CoverNet(3).state_dict())
+    3
     """
     return len({name.split(".")[1] for name in weights if name.startswith("towers.")}) or 1
 
@@ -318,7 +315,7 @@ def build(network: str, *, weights: str | None = None, towers: int = 1) -> nn.Mo
     if network == "covernet" and weights:
         return _begun(weights)
     if network == "covernet":
-        return CoverNets(towers) if towers > 1 else CoverNet()
+        return CoverNet(towers)
     if network == "cqtnet":
         return CqtNet()
     if network == "cnn":

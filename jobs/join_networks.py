@@ -1,0 +1,60 @@
+"""join_networks: put covernets that were trained apart under one head, whitened by training recordings.
+
+Reads   models, spectrograms, recordings
+Writes  models (the joined network, for use)
+
+    ./spark-submit.sh join_networks --lake /data/lake --models covernet-1 covernet-2 other.safetensors
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from lib.io.job import Job, Summary, job_parser, positive
+from lib.io.lake import Lake
+from lib.io.models import Model, model_id_of, register
+from lib.retrieval import join, registry
+from schemas.models import MODELS
+from schemas.recordings import RECORDINGS
+from schemas.spectrograms import SPECTROGRAMS
+from schemas.table import Table
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = job_parser(__doc__)
+    parser.add_argument(
+        "--models", nargs="+", required=True, metavar="MODEL", help="ids, files, latest or shipped"
+    )
+    parser.add_argument(
+        "--recordings", type=positive, default=4096, metavar="N",
+        help="of split train, that the head is whitened by (default: %(default)s)",
+    )  # fmt: skip
+    return parser.parse_args(argv)
+
+
+def run(lake: Lake, args: argparse.Namespace) -> Summary:
+    """Join, whiten, register."""
+    networks = [registry.resolve(lake, name) for name in args.models]
+    crops = join.crops(lake, networks[0].config["crop_s"], args.recordings, args.seed)
+    joined = join.joined(networks, crops)
+    config = networks[0].config | {"joined": [n.model_id for n in networks]}
+    with TemporaryDirectory() as folder:
+        path, sha256 = join.save(joined, Path(folder))
+        model_id = model_id_of("covernet", sha256)
+        metrics = {"towers": len(joined.towers), "recordings": len(crops)}
+        uri = register(lake, Model(model_id, "covernet", str(path), config, metrics))
+    return {"model": model_id, **metrics, "file": uri}
+
+
+def reads(args: argparse.Namespace) -> tuple[Table, ...]:
+    """Return the tables: not every model is in one."""
+    return (SPECTROGRAMS, RECORDINGS, *{t for m in args.models for t in registry.tables_of(m)})
+
+
+JOB = Job("join_networks", parse_args, run, reads, (MODELS,))
+
+if __name__ == "__main__":
+    JOB.main()

@@ -1,0 +1,76 @@
+"""Covernets that were trained apart, as one: their towers side by side under a whitened head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from pyspark.sql import functions as F
+from safetensors.torch import save_file
+
+from lib.audio import spectrograms, tensors
+from lib.io.errors import InputError
+from lib.io.files import sha256_of
+from lib.io.lake import Lake
+from lib.retrieval import embed
+from lib.retrieval.registry import Network
+from lib.training.loader import crop
+from lib.training.networks import CoverNet, side_by_side
+from lib.training.whitening import whiten
+from schemas.recordings import RECORDINGS
+from schemas.spectrograms import SPECTROGRAMS
+
+
+def crops(lake: Lake, seconds: float, n: int, seed: int) -> np.ndarray:
+    """Return crops (n, 36, T) of as many recordings of split train, drawn by the seed.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    train = lake.read(RECORDINGS).where("split = 'train'").select("recording_id")
+    chroma = spectrograms.of_one_kind(lake.read(SPECTROGRAMS), "chroma")
+    drawn = F.xxhash64("recording_id", "segment", F.lit(seed))
+    rows = chroma.join(train, "recording_id", "left_semi").orderBy(drawn, "recording_id").limit(n)
+    rng, made = np.random.default_rng(seed), []
+    for row in rows.toLocalIterator():
+        n_frames = max(1, round(seconds * row["frames_per_second"]))
+        made.append(crop(tensors.of_row(row), n_frames, rng))
+    if not made:
+        raise InputError(
+            "recordings of split train must have spectrograms to whiten by, got none; run "
+            "decode_audio or synthesize_versions --form direct"
+        )
+    return np.stack(made)
+
+
+def joined(networks: Sequence[Network], crops: np.ndarray) -> CoverNet:
+    """Return the networks' towers under one head, whitened by crops (n, 36, T).
+
+    Raises
+    ------
+    InputError
+        If one of them is no covernet.
+    """
+    nets = []
+    for network in networks:
+        net = embed.load(network.config["network"], network.weights, int(network.config["seed"]))
+        if not isinstance(net, CoverNet):
+            raise InputError(
+                f"models to join must be covernets, got {network.model_id!r} of kind "
+                f"{network.config['network']}"
+            )
+        nets.append(net)
+    together = side_by_side(nets).eval()
+    whiten(together, torch.from_numpy(crops).split(64))
+    return together
+
+
+def save(network: CoverNet, folder: Path) -> tuple[Path, str]:
+    """Write the weights; return the file and its SHA-256."""
+    path = folder / "covernet.safetensors"
+    save_file({k: v.contiguous() for k, v in network.state_dict().items()}, path)
+    return path, sha256_of(path)
