@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from lib.audio import song_files
 from lib.audio.songs import Song, compose
 from lib.retrieval import matrices, registry
-from lib.retrieval.embed import embed, load
+from lib.retrieval.embed import at_tempi, load
 from tests.conftest import settings
 
 CORES = 2
@@ -44,7 +44,7 @@ def network_distances(chromas: list[np.ndarray], model: str = "shipped") -> np.n
     """Return a covernet's distances, hubs not corrected; ``model``: shipped, untrained or a file."""
     network = registry.resolve(None, model)
     net = load("covernet", network.weights, 0)
-    vectors = np.stack([embed(net, x, crop_frames=None) for x in chromas])
+    vectors = np.stack([at_tempi(net, x, network.tempi, crop_frames=None) for x in chromas])
     return matrices.of_embeddings(vectors, network.n_rolls)
 
 

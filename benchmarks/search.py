@@ -51,12 +51,12 @@ def main() -> None:
         learnt = time.perf_counter() - started
         at = {5: [], 10: []}
         for row in np.random.default_rng(1).integers(n, size=asked.queries):
-            d = nearest.distances_to(x[row], x, N_ROLLS)
-            found, _ = index.nearest(x[row], x, keys, N_ROLLS, 10)
+            d = nearest.distances_to(x[[row]], x, N_ROLLS)
+            found, _ = index.nearest(x[[row]], x, keys, N_ROLLS, 10)
             for k, shares in at.items():
                 shares.append(len(set(np.argsort(d)[:k]) & set(found[:k])) / k)
-        exact = timed(lambda x=x: nearest.distances_to(x[0], x, N_ROLLS), 3)
-        fast = timed(lambda x=x, i=index, k=keys: i.nearest(x[0], x, k, N_ROLLS, 10), 3)
+        exact = timed(lambda x=x: nearest.distances_to(x[:1], x, N_ROLLS), 3)
+        fast = timed(lambda x=x, i=index, k=keys: i.nearest(x[:1], x, k, N_ROLLS, 10), 3)
         grid.add_row(
             f"{n:,}", f"{exact:.2f}", f"{fast:.2f}", f"{np.mean(at[10]):.3f}", f"{np.mean(at[5]):.3f}",
             f"{learnt:.0f}",

@@ -99,7 +99,10 @@ def _collect(
 
 
 def _vectors(frame: DataFrame, network: Network, ids: list[str]) -> np.ndarray:
-    embedded = embed.embed_rows(frame, network.model_id, network.config, network.weights)
+    """Return the embeddings of these recordings at the network's tempi, (n, k, d)."""
+    embedded = embed.embed_rows(
+        frame, network.model_id, network.config, network.weights, network.tempi
+    )
     found: dict[str, Any] = {
         r[0]: r[1] for r in embedded.where("segment = 0").select("recording_id", "vector").collect()
     }
@@ -110,4 +113,5 @@ def _vectors(frame: DataFrame, network: Network, ids: list[str]) -> np.ndarray:
             f"{len(missing)} (first: {missing[0]!r}); run decode_audio --representation "
             f"{network.config['representation']}"
         )
-    return np.array([found[i] for i in ids], dtype=np.float32)
+    vectors = np.array([found[i] for i in ids], dtype=np.float32)
+    return vectors.reshape(len(ids), len(network.tempi), -1)

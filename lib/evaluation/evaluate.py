@@ -25,7 +25,7 @@ class EvaluationSet:
     chromas: list[np.ndarray]
     embeddings: dict[str, tuple[np.ndarray, int]] = field(
         default_factory=dict
-    )  # system: (n, d), rolls
+    )  # system: (n, k, d) at k tempi, rolls
 
 
 def all_distances(data: EvaluationSet, *, rivals: bool = True) -> dict[str, np.ndarray]:

@@ -7,7 +7,7 @@ embedding has unit L2 norm.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -20,7 +20,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from safetensors import SafetensorError
 from safetensors.torch import load as deserialize
 
-from lib.audio import tensors
+from lib.audio import augment, tensors
 from lib.io.errors import InputError
 from lib.training import networks
 from schemas.embeddings import EMBEDDINGS
@@ -69,6 +69,18 @@ def embed(network: torch.nn.Module, tensor: np.ndarray, *, crop_frames: int | No
     return torch.nn.functional.normalize(mean, dim=0).numpy()
 
 
+def at_tempi(
+    network: torch.nn.Module,
+    tensor: np.ndarray,
+    tempi: Sequence[float],
+    *,
+    crop_frames: int | None,
+) -> np.ndarray:
+    """Return the embeddings of a query heard at so many times its tempo, shape (k, d)."""
+    heard = [tensor if t == 1 else augment.stretch_time(tensor, 1 / t) for t in tempi]
+    return np.stack([embed(network, x, crop_frames=crop_frames) for x in heard])
+
+
 def crop_frames_of(config: dict[str, Any], frames_per_second: float) -> int | None:
     """Return the crop for a model's config: None for a network that sees the whole."""
     whole = config["network"] in networks.WHOLE
@@ -76,9 +88,16 @@ def crop_frames_of(config: dict[str, Any], frames_per_second: float) -> int | No
 
 
 def embed_rows(
-    spectrograms: DataFrame, model_id: str, config: dict[str, Any], weights: bytes | None
+    spectrograms: DataFrame,
+    model_id: str,
+    config: dict[str, Any],
+    weights: bytes | None,
+    tempi: Sequence[float] = (1.0,),
 ) -> DataFrame:
-    """Return rows of `embeddings`; takes rows of `spectrograms` of the model's representation."""
+    """Return rows of `embeddings`; takes rows of `spectrograms` of the model's representation.
+
+    With several ``tempi``, which are for queries, a vector holds one embedding after the other.
+    """
     network, seed = config["network"], int(config.get("seed", 0))
     # Broadcast: Spark refuses a second file of one name in a session, and all weights have one name.
     shipped = spectrograms.sparkSession.sparkContext.broadcast(weights)
@@ -90,9 +109,8 @@ def embed_rows(
             rows = []
             for r in batch.to_pylist():
                 tensor = tensors.of_row(r)
-                vector = embed(
-                    net, tensor, crop_frames=crop_frames_of(config, r["frames_per_second"])
-                )
+                crop_frames = crop_frames_of(config, r["frames_per_second"])
+                vector = at_tempi(net, tensor, tempi, crop_frames=crop_frames).ravel()
                 rows.append(
                     {
                         "recording_id": r["recording_id"],

@@ -1,9 +1,9 @@
 """2-D Fourier magnitude of chroma patches: the floor without training.
 
-*Conventions.* Chroma (36, T) is folded to 12, resampled to a common tempo-free frame rate, cut
-into patches of 12 x 75, and the magnitude of each patch's 2-D Fourier transform is taken: a key
-shift is a rotation along pitch, a time shift one along time, and the magnitude forgets both. The
-median over patches, powered and of unit norm, is the recording's vector.
+*Conventions.* Chroma (36, T) is folded to 12 and powered, cut into patches of 12 x 75 frames, and the
+magnitude of each patch's 2-D Fourier transform is taken: a key shift is a rotation along pitch, a
+time shift one along time, and the magnitude forgets both. The median over patches, of unit norm, is the
+recording's vector. The paper's frames are beats; these are a quarter of a second.
 
 References
 ----------

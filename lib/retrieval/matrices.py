@@ -12,10 +12,15 @@ from lib.training.distances import distance, similarity_matrix
 
 
 def of_embeddings(vectors: np.ndarray, n_rolls: int) -> np.ndarray:
-    """Return distances of unit embeddings (n, d), for covernet at the best of 12 rolls."""
+    """Return distances of unit embeddings (n, d), for covernet at the best of 12 rolls.
+
+    Of (n, k, d), each recording at k tempi, its own first: as a query at the nearest of its tempi from
+    the others at their own.
+    """
     x = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32))
-    found = distance(similarity_matrix(x, x, n_rolls)).numpy().astype(np.float64)
-    return symmetric(found)
+    heard = x[:, None] if x.ndim == 2 else x
+    near = [similarity_matrix(heard[:, i], heard[:, 0], n_rolls) for i in range(heard.shape[1])]
+    return symmetric(distance(torch.stack(near).amax(dim=0)).numpy().astype(np.float64))
 
 
 def of_tensors(tensors: list[np.ndarray]) -> np.ndarray:

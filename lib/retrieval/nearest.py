@@ -1,8 +1,8 @@
 """The nearest of many embeddings: exact up to a few 100,000, by a faiss index beyond.
 
-*Conventions.* Embeddings are unit vectors, flat; a query is compared at its best roll, as
-`lib.training.distances` does. Rolling the query by -s is rolling the others by s: twelve queries,
-not twelve copies of the table. What the index finds is ranked anew by exact distances.
+*Conventions.* Embeddings are unit vectors, flat; a query, one or more of them (k, d), is compared at its best
+roll, as `lib.training.distances` does. Rolling the query by -s is rolling the others by s: twelve
+queries, not twelve copies of the table. What the index finds is ranked anew by exact distances.
 
 References
 ----------
@@ -34,15 +34,15 @@ OUTGROWN = 4.0  # times the rows that the codes were learnt for: then they are l
 
 
 def rolls_of(query: np.ndarray, n_rolls: int) -> np.ndarray:
-    """Return (n_rolls, d) rolls of one embedding (d,)."""
-    rows = query.reshape(n_rolls, -1)
-    return np.stack([np.roll(rows, s, axis=0).ravel() for s in range(n_rolls)])
+    """Return (k * n_rolls, d) rolls of a query's embeddings (k, d)."""
+    rows = query.reshape(len(query), n_rolls, -1)
+    return np.concatenate([np.roll(rows, s, axis=1).reshape(query.shape) for s in range(n_rolls)])
 
 
 def distances_to(query: np.ndarray, vectors: np.ndarray, n_rolls: int) -> np.ndarray:
-    """Return (m,) distances of one embedding (d,) to many (m, d), each at its best roll."""
+    """Return (m,) distances of a query (k, d), at the best of k tempi, to many (m, d)."""
     x = torch.from_numpy(np.ascontiguousarray(vectors, np.float32))
-    return distance(similarity_matrix(x, torch.from_numpy(query[None]), n_rolls))[:, 0].numpy()
+    return distance(similarity_matrix(x, torch.from_numpy(query), n_rolls).amax(dim=1)).numpy()
 
 
 @dataclass

@@ -33,6 +33,11 @@ class Network:
         """Rolls tried when two embeddings are compared."""
         return 12 if self.config["network"] == "covernet" else 1
 
+    @property
+    def tempi(self) -> tuple[float, ...]:
+        """Times its tempo that a query is heard at, its own first; the nearest counts."""
+        return tuple(self.config.get("tempi", (1.0,)))
+
 
 def untrained(like: str = "covernet", seed: int = 0) -> Network:
     """Return a network with random weights."""

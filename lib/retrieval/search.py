@@ -56,18 +56,19 @@ def tensor_of_file(path: str, representation: str) -> np.ndarray:
 
 
 def heard(path: str, network: Network) -> tuple[np.ndarray, np.ndarray]:
-    """Return the embedding of one audio file, and its chroma."""
+    """Return the embeddings of one audio file at the network's tempi, (k, d), and its chroma."""
     kind = network.config["representation"]
     tensor = tensor_of_file(path, kind)
     chroma = tensor if kind == "chroma" else tensor_of_file(path, "chroma")
-    return embedding_of(tensor, network), chroma
+    return embeddings_of(tensor, network), chroma
 
 
-def embedding_of(tensor: np.ndarray, network: Network) -> np.ndarray:
-    """Return the embedding of a tensor of the network's representation."""
+def embeddings_of(tensor: np.ndarray, network: Network) -> np.ndarray:
+    """Return the embeddings of a query, a tensor of the network's representation: (k, d)."""
     net = embed.load(network.config["network"], network.weights, int(network.config.get("seed", 0)))
     rate = parameters(network.config["representation"]).frames_per_second
-    return embed.embed(net, tensor, crop_frames=embed.crop_frames_of(network.config, rate))
+    crop_frames = embed.crop_frames_of(network.config, rate)
+    return embed.at_tempi(net, tensor, network.tempi, crop_frames=crop_frames)
 
 
 @dataclass(frozen=True)
@@ -232,7 +233,8 @@ def compare_pair(lake: Lake, model: str, pair: Sequence[str]) -> dict[str, objec
     """Return whether two files are the same song: distance, how sure, and where they match."""
     network = registry.resolve(lake, model)
     (a, chroma_a), (b, chroma_b) = (heard(path, network) for path in pair)
-    apart = nearest.distances_to(a, b[None], network.n_rolls)
+    both = [nearest.distances_to(x, y[:1], network.n_rolls) for x, y in ((a, b), (b, a))]
+    apart = np.mean(both, axis=0)
     sure: dict[str, object] = {}
     if said := calibration.of_card(network.config):
         (sure,) = probabilities(said, apart, 1)

@@ -8,9 +8,9 @@ transposition share one embedding, and is compared at the best of twelve rolls (
 References
 ----------
 He et al. "Deep residual learning." CVPR 2016. Yesiler, Serrà, Gómez. "MOVE." ICASSP 2020 (key
-invariance by the maximum over rolls). Radenović et al. "GeM pooling." TPAMI 2018. Yu, Xu, Chen, Yang.
-"Learning a representation for cover song identification using convolutional neural network." ICASSP
-2020 (CQT-Net).
+invariance by the maximum over rolls). Snyder et al. "X-vectors." ICASSP 2018 (statistics over time as
+pooling). Yu, Xu, Chen, Yang. "Learning a representation for cover song identification using
+convolutional neural network." ICASSP 2020 (CQT-Net).
 """
 
 from __future__ import annotations

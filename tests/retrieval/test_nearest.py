@@ -30,17 +30,28 @@ def ids_of(n):
 def test_exact_distances_are_those_of_the_training(n_rolls):
     x = embeddings(30)
     expected = distance(similarity_matrix(torch.from_numpy(x[:1]), torch.from_numpy(x), n_rolls))[0]
-    found = nearest.distances_to(x[0], x, n_rolls)
+    found = nearest.distances_to(x[:1], x, n_rolls)
     np.testing.assert_allclose(found[1:], expected.numpy()[1:], atol=1e-5)
     assert found[0] < 1e-3
+
+
+def test_a_query_at_several_tempi_is_as_near_as_the_nearest_of_them():
+    x = embeddings(40)
+    at_once = nearest.distances_to(x[:3], x, N_ROLLS)
+    apart = [nearest.distances_to(x[[i]], x, N_ROLLS) for i in range(3)]
+    np.testing.assert_allclose(at_once, np.min(apart, axis=0), atol=1e-6)
+    keys = nearest.keys_of(ids_of(len(x)), x)
+    rows, d = nearest.learn(x, keys).nearest(x[:3], x, keys, N_ROLLS, 5)
+    np.testing.assert_allclose(d, at_once[rows], atol=1e-6)
+    assert set(rows[:3]) == {0, 1, 2}
 
 
 def recall(index, x, keys, queries, k=10):
     """The share of the exact k nearest that the index finds too."""
     right = []
     for q in queries:
-        exact = np.argsort(nearest.distances_to(q, x, N_ROLLS), kind="stable")[:k]
-        rows, d = index.nearest(q, x, keys, N_ROLLS, k)
+        exact = np.argsort(nearest.distances_to(q[None], x, N_ROLLS), kind="stable")[:k]
+        rows, d = index.nearest(q[None], x, keys, N_ROLLS, k)
         assert np.all(np.diff(d) >= 0)
         right.append(len(set(exact) & set(rows)) / k)
     return np.mean(right)
@@ -59,10 +70,10 @@ def test_the_index_grows_with_the_table_and_forgets_what_left_it(tmp_path):
     assert len(nearest.kept(uri, x[:800], keys[:800]).keys) == 800
     grown = nearest.kept(uri, x[100:], keys[100:])  # 200 came, 100 left
     assert len(grown.keys) == len(nearest.load(uri).keys) == 1000
-    rows, d = grown.nearest(x[950], x[100:], keys[100:], N_ROLLS, 3)
+    rows, d = grown.nearest(x[[950]], x[100:], keys[100:], N_ROLLS, 3)
     assert rows[0] == 850
     assert d[0] < 1e-2
-    rows, _ = grown.nearest(x[50], x[100:], keys[100:], N_ROLLS, 5)
+    rows, _ = grown.nearest(x[[50]], x[100:], keys[100:], N_ROLLS, 5)
     assert np.all(rows >= 0)
 
 
@@ -83,7 +94,7 @@ def test_another_vector_of_one_recording_has_another_key():
 
 def test_a_large_lake_is_searched_by_its_index(monkeypatch, tmp_path):
     recordings, lake = known(400), SimpleNamespace(files=str(tmp_path))
-    query, kept = recordings.vectors[7], tmp_path / "index" / "m.npz"
+    query, kept = recordings.vectors[[7]], tmp_path / "index" / "m.npz"
     exact, _ = recordings.nearest(query, 3, search.index_of(recordings, lake))
     assert not kept.exists()
     monkeypatch.setattr(nearest, "EXACT_UP_TO", 100)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from lib.audio.augment import stretch_time
 from lib.audio.representations import roll_key
 from lib.retrieval import embed, fourier2d, matrices, qmax
 from lib.retrieval.registry import untrained
@@ -136,3 +137,36 @@ def test_embedding_has_unit_norm_even_of_half_a_second():
     assert np.linalg.norm(embed.embed(net, chroma(1, 8)[:, :2], crop_frames=None)) == pytest.approx(
         1, abs=1e-5
     )
+
+
+def test_recordings_heard_at_several_tempi_are_as_near_as_in_loops():
+    """Each of a pair asks once at all its tempi, and the other answers at its own."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(5, 3, 24))
+    x /= np.linalg.norm(x, axis=2, keepdims=True)
+    found = matrices.of_embeddings(x, 1)
+    for i in range(5):
+        for j in range(i):
+            asked = [min(np.linalg.norm(q - x[b, 0]) for q in x[a]) for a, b in ((i, j), (j, i))]
+            assert found[i, j] == pytest.approx(np.mean(asked), abs=1e-5)
+    np.testing.assert_allclose(
+        matrices.of_embeddings(x[:, :1], 1), matrices.of_embeddings(x[:, 0], 1), atol=1e-6
+    )
+
+
+def test_a_recording_played_faster_is_nearer_once_it_is_heard_at_other_tempi():
+    net = networks.build("covernet").eval()
+    torch.manual_seed(0)
+    x = [
+        np.random.default_rng(w).random((36, 20)).repeat(6, axis=1).astype(np.float32)
+        for w in range(6)
+    ]
+    faster = [stretch_time(c, 0.8) for c in x]
+    near = [
+        matrices.of_embeddings(
+            np.stack([embed.at_tempi(net, c, tempi, crop_frames=None) for c in (*x, *faster)]), 12
+        )
+        for tempi in ((1.0,), (1.0, 0.8, 1.25))
+    ]
+    own, several = ([d[i, 6 + i] for i in range(6)] for d in near)
+    assert np.mean(several) < 0.8 * np.mean(own)

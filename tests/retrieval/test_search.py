@@ -51,7 +51,7 @@ def test_the_same_distance_is_less_sure_among_more_candidates():
 
 def test_nearest_of_a_recordings_own_vector_is_itself():
     lake = known(20)
-    d = nearest.distances_to(lake.vectors[7], lake.vectors, 1)
+    d = nearest.distances_to(lake.vectors[[7]], lake.vectors, 1)
     assert int(np.argmin(d)) == 7
 
 
