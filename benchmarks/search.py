@@ -1,9 +1,11 @@
 """One query among many embeddings: exact, and by the index; how many of the nearest ten it finds.
 
     python -m benchmarks.search --rows 100000 400000
+    python -m benchmarks.search --lake L --model MODEL
 
-The embeddings are made: eight recordings of each work, turned to some key, as far from one another as
-the shipped network's versions are. Times are of one query on one core, after start-up.
+Without a lake the embeddings are made: eight recordings of each work, turned to some key, as far from one
+another as the shipped network's versions are, and as wide as its. A query is asked at three tempi,
+as the shipped network's are. Times are of one query on one core, after start-up.
 """
 
 from __future__ import annotations
@@ -15,15 +17,17 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table as Grid
 
-from benchmarks.measure import timed
-from lib.retrieval import nearest
+from benchmarks.measure import session, timed
+from lib.io.lake import Lake
+from lib.retrieval import nearest, registry, search
 
-N_ROLLS, WIDTH, VERSIONS, SPREAD = 12, 96, 8, 0.9
+N_ROLLS, WIDTH, VERSIONS, SPREAD = 12, 320, 8, 0.9
+N_TEMPI = 3
 CHUNK = 10_000
 
 
 def made(n: int) -> np.ndarray:
-    """Return unit embeddings (n, 1152), eight of a work, each at a key of its own."""
+    """Return unit embeddings (n, 12 * WIDTH), eight of a work, each at a key of its own."""
     rng = np.random.default_rng(0)
     x = np.empty((n, N_ROLLS * WIDTH), np.float32)
     for first in range(0, n, CHUNK):
@@ -37,14 +41,24 @@ def made(n: int) -> np.ndarray:
     return x
 
 
+def of_lake(uri: str, model: str) -> np.ndarray:
+    """Return the embeddings that a lake holds of a covernet, in random order."""
+    lake = Lake(session(), uri)
+    known = search.known_to(lake, registry.resolve(lake, model))
+    return known.vectors[np.random.default_rng(0).permutation(len(known.vectors))]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", nargs="+", type=int, default=[100_000], metavar="N")
+    parser.add_argument("--lake", metavar="URI", help="take its embeddings instead of made ones")
+    parser.add_argument("--model", default="latest", help="that they are of (default: %(default)s)")
     parser.add_argument("--queries", type=int, default=50, metavar="N")
     asked = parser.parse_args()
     grid = Grid("embeddings", "exact, s", "by index, s", "recall at 10", "at 5", "made in, s")
-    for n in asked.rows:
-        x = made(n)
+    sets = [of_lake(asked.lake, asked.model)] if asked.lake else (made(n) for n in asked.rows)
+    for x in sets:
+        n = len(x)
         keys = nearest.keys_of(np.arange(n).astype(str), x)
         started = time.perf_counter()
         index = nearest.learn(x, keys)
@@ -55,8 +69,9 @@ def main() -> None:
             found, _ = index.nearest(x[[row]], x, keys, N_ROLLS, 10)
             for k, shares in at.items():
                 shares.append(len(set(np.argsort(d)[:k]) & set(found[:k])) / k)
-        exact = timed(lambda x=x: nearest.distances_to(x[:1], x, N_ROLLS), 3)
-        fast = timed(lambda x=x, i=index, k=keys: i.nearest(x[:1], x, k, N_ROLLS, 10), 3)
+        query = x[:N_TEMPI]  # any three will do for the time
+        exact = timed(lambda x=x, q=query: nearest.distances_to(q, x, N_ROLLS), 3)
+        fast = timed(lambda x=x, q=query, i=index, k=keys: i.nearest(q, x, k, N_ROLLS, 10), 3)
         grid.add_row(
             f"{n:,}", f"{exact:.2f}", f"{fast:.2f}", f"{np.mean(at[10]):.3f}", f"{np.mean(at[5]):.3f}",
             f"{learnt:.0f}",
