@@ -27,7 +27,8 @@ from lib.io import files
 from lib.training.distances import distance, similarity_matrix
 
 EXACT_UP_TO = 300_000
-BITS = 4  # for every two numbers: a vector of 1,152 takes 288 bytes instead of 4,608
+BITS = 4  # of a code, for as many numbers together as make `MOST_CODES` of a vector
+MOST_CODES = 576  # faiss adds them up in 16 bits: of twice as many the sums are noise
 CANDIDATES = 20  # of each roll, for every answer asked for
 SAMPLE = 20_000  # embeddings that the codes are learnt from
 OUTGROWN = 4.0  # times the rows that the codes were learnt for: then they are learnt anew
@@ -83,10 +84,21 @@ def keys_of(ids: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     return pd.util.hash_array(np.asarray(ids, object)) ^ (bits * odd).sum(axis=1, dtype=np.uint64)
 
 
+def n_codes(d: int) -> int:
+    """Return how many codes a vector gets: one for two numbers, or for more of a long one.
+
+    Examples
+    --------
+    >>> n_codes(1152), n_codes(3840)
+    (576, 480)
+    """
+    return next(d // k for k in range(2, d + 1) if d % k == 0 and d // k <= MOST_CODES)
+
+
 def learn(vectors: np.ndarray, keys: np.ndarray) -> Index:
     """Return an index of these embeddings, its codes learnt from a sample of them."""
     n, d = vectors.shape
-    codes = faiss.IndexPQFastScan(d, d // 2, BITS, faiss.METRIC_INNER_PRODUCT)
+    codes = faiss.IndexPQFastScan(d, n_codes(d), BITS, faiss.METRIC_INNER_PRODUCT)
     sample = np.random.default_rng(0).permutation(n)[:SAMPLE]
     codes.train(np.ascontiguousarray(vectors[sample]))
     index = Index(codes, np.empty(0, np.uint64), n)

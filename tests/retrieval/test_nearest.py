@@ -13,10 +13,10 @@ from tests.retrieval.test_search import known
 N_ROLLS, D = 12, 48
 
 
-def embeddings(n, seed=0, *, n_works=None):
+def embeddings(n, seed=0, *, n_works=None, width=D // N_ROLLS):
     """Unit vectors around works, each turned to some key, as covernet's are."""
     rng = np.random.default_rng(seed)
-    works = rng.normal(size=(n_works or n // 4, N_ROLLS, D // N_ROLLS))
+    works = rng.normal(size=(n_works or n // 4, N_ROLLS, width))
     x = works[rng.integers(len(works), size=n)] + rng.normal(scale=0.4, size=(n, *works.shape[1:]))
     x = np.stack([np.roll(v, rng.integers(12), axis=0) for v in x]).reshape(n, -1)
     return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
@@ -62,6 +62,13 @@ def test_the_index_finds_what_exact_search_finds():
     keys = nearest.keys_of(ids_of(len(x)), x)
     index = nearest.learn(x, keys)
     assert recall(index, x, keys, x[:40]) >= 0.99
+
+
+def test_the_index_finds_versions_among_embeddings_as_wide_as_the_shipped_networks():
+    x = embeddings(2000, n_works=200, width=320)
+    keys = nearest.keys_of(ids_of(len(x)), x)
+    index = nearest.learn(x, keys)
+    assert recall(index, x, keys, x[:10], k=5) >= 0.99
 
 
 def test_the_index_grows_with_the_table_and_forgets_what_left_it(tmp_path):
