@@ -29,7 +29,7 @@ from lib.training.distances import distance, similarity_matrix
 EXACT_UP_TO = 300_000
 BITS = 4  # of a code, for as many numbers together as make `MOST_CODES` of a vector
 MOST_CODES = 576  # faiss adds them up in 16 bits: of twice as many the sums are noise
-CANDIDATES = 20  # of each roll, for every answer asked for
+CANDIDATES = 60  # of each roll, for every answer asked for
 SAMPLE = 20_000  # embeddings that the codes are learnt from
 OUTGROWN = 4.0  # times the rows that the codes were learnt for: then they are learnt anew
 
