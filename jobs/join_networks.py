@@ -40,7 +40,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     networks = [registry.resolve(lake, name) for name in args.models]
     crops = join.crops(lake, networks[0].config["crop_s"], args.recordings, args.seed)
     joined = join.joined(networks, crops)
-    config = networks[0].config | {"joined": [n.model_id for n in networks]}
+    config = join.config_of(networks)
     with TemporaryDirectory() as folder:
         path, sha256 = join.save(joined, Path(folder))
         model_id = model_id_of("covernet", sha256)

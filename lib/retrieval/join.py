@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from lib.io.files import sha256_of
 from lib.io.lake import Lake
 from lib.retrieval import embed
 from lib.retrieval.registry import Network
+from lib.training.config import PRESETS
 from lib.training.loader import crop
 from lib.training.networks import CoverNet, side_by_side
 from lib.training.whitening import whiten
@@ -45,6 +47,13 @@ def crops(lake: Lake, seconds: float, n: int, seed: int) -> np.ndarray:
             "decode_audio or synthesize_versions --form direct"
         )
     return np.stack(made)
+
+
+def config_of(networks: Sequence[Network]) -> dict[str, Any]:
+    """Return the settings of the joined network: not what a part's card says of its distances."""
+    crop_s = networks[0].config["crop_s"]
+    parts = [network.model_id for network in networks]
+    return PRESETS["covernet"].to_dict() | {"crop_s": crop_s, "joined": parts}
 
 
 def joined(networks: Sequence[Network], crops: np.ndarray) -> CoverNet:

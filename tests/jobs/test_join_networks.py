@@ -12,7 +12,7 @@ from lib.io.errors import InputError
 from lib.io.job import DONE
 from lib.io.lake import Lake
 from lib.io.models import newest
-from lib.retrieval import embed
+from lib.retrieval import embed, join, registry
 from lib.training import networks
 from schemas.embeddings import EMBEDDINGS
 from schemas.models import MODELS
@@ -74,6 +74,14 @@ def test_joining_again_finds_the_same_network(spark, made):
     again = run(spark, made, join_networks, *argv)
     assert again.read(MODELS).count() == 1
     assert newest(again, "covernet").model_id == first.model_id
+
+
+def test_a_joined_network_does_not_take_over_what_a_card_says_of_distances():
+    shipped = registry.resolve(None, "shipped")
+    assert {"calibration", "tempi"} <= set(shipped.config)
+    config = join.config_of([shipped, registry.untrained()])
+    assert not {"calibration", "tempi", "sha256"} & set(config)
+    assert (config["crop_s"], config["joined"][1]) == (60.0, "untrained-covernet")
 
 
 def test_other_networks_than_covernets_are_refused_in_one_line(spark, made):
