@@ -21,7 +21,7 @@ from schemas.spectrograms import SPECTROGRAMS
 from schemas.triplets import TRIPLETS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-JOBS = {p.stem for p in (ROOT / "jobs").glob("[a-z]*.py")} - {"run_pipeline"}
+JOBS = {p.stem for p in (ROOT / "jobs").glob("[a-z]*.py")} - {"run_pipeline", "join_networks"}
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 

@@ -81,7 +81,8 @@ def step_by_hand(made, folder, ranks):
     train = loader.read_triplets(made.triplets, store, strategy="clique", seed=1)["train"]
     torch.manual_seed(config.seed)
     net, total = networks.build("covernet").train(), 0.0
-    loss_of = losses.build(config, 12, int(train.labels.max()) + 1, 384)
+    n_numbers = int(np.prod(networks.shape_of(net)))
+    loss_of = losses.build(config, 12, int(train.labels.max()) + 1, n_numbers)
     both = torch.nn.ModuleDict({"network": net, "loss": loss_of})
     optimizer = torch.optim.AdamW(
         both.parameters(), config.learning_rate, weight_decay=config.weight_decay
