@@ -12,6 +12,9 @@ import argparse
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from safetensors.torch import save_file
+
+from lib.io.files import sha256_of
 from lib.io.job import Job, Summary, job_parser, positive
 from lib.io.lake import Lake
 from lib.io.models import Model, model_id_of, register
@@ -38,12 +41,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Join, whiten, register."""
     networks = [registry.resolve(lake, name) for name in args.models]
-    crops = join.crops(lake, networks[0].config["crop_s"], args.recordings, args.seed)
-    joined = join.joined(networks, crops)
     config = join.config_of(networks)
+    crops = join.crops(lake, config["crop_s"], args.recordings, args.seed)
+    joined = join.joined(networks, crops)
     with TemporaryDirectory() as folder:
-        path, sha256 = join.save(joined, Path(folder))
-        model_id = model_id_of("covernet", sha256)
+        path = Path(folder) / "covernet.safetensors"
+        save_file(joined.state_dict(), path)
+        model_id = model_id_of("covernet", sha256_of(path))
         metrics = {"towers": len(joined.towers), "recordings": len(crops)}
         uri = register(lake, Model(model_id, "covernet", str(path), config, metrics))
     return {"model": model_id, **metrics, "file": uri}

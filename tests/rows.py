@@ -16,6 +16,14 @@ def spectrogram_row(recording_id, tensor):
     )  # fmt: skip
 
 
+def recording_row(recording_id, work_id, split="train", title=None):
+    """A row of `recordings`: a version of this work, of which there is no file."""
+    return (
+        recording_id, "made", work_id, None, title, None, split, "", "0" * 64, 0, "notes", 16_000, 1, 15.0,
+        None, "present",
+    )  # fmt: skip
+
+
 def chroma(work, version):
     """A work is a motif over and over, in few pitch classes; a version is it in another key, noisy."""
     rng = np.random.default_rng(work)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from pyspark.sql import functions as F
-from safetensors.torch import save_file
 
 from lib.audio import spectrograms, tensors
 from lib.io.errors import InputError
-from lib.io.files import sha256_of
 from lib.io.lake import Lake
 from lib.retrieval import embed
 from lib.retrieval.registry import Network
@@ -76,10 +73,3 @@ def joined(networks: Sequence[Network], crops: np.ndarray) -> CoverNet:
     together = side_by_side(nets).eval()
     whiten(together, torch.from_numpy(crops).split(64))
     return together
-
-
-def save(network: CoverNet, folder: Path) -> tuple[Path, str]:
-    """Write the weights; return the file and its SHA-256."""
-    path = folder / "covernet.safetensors"
-    save_file({k: v.contiguous() for k, v in network.state_dict().items()}, path)
-    return path, sha256_of(path)

@@ -204,6 +204,14 @@ class PitchConv(nn.Module):
         return F.relu(self.norms[1](self.time(y)))
 
 
+def _tower(width: int) -> nn.Sequential:
+    """Return the blocks of a covernet: (B, 3, 12, T) to (B, 2 * width, 12, T / 8)."""
+    widths = (3, width, width, 3 * width // 2, 2 * width, 2 * width)
+    strides = (2, 2, 2, 1, 1)
+    steps = zip(widths[:-1], widths[1:], strides, strict=True)
+    return nn.Sequential(*[PitchConv(a, b, stride=s) for a, b, s in steps])
+
+
 class CoverNet(nn.Module):
     """Small, made for covers: chroma (36, T) of any length in, twelve rows of ``d`` out.
 
@@ -216,20 +224,9 @@ class CoverNet(nn.Module):
 
     def __init__(self, towers: int = 1, width: int = 32) -> None:
         super().__init__()
-        widths = (3, width, width, 3 * width // 2, 2 * width, 2 * width)
-        strides = (2, 2, 2, 1, 1)
-        self.towers = nn.ModuleList(
-            [
-                nn.Sequential(
-                    *[
-                        PitchConv(a, b, stride=s)
-                        for a, b, s in zip(widths[:-1], widths[1:], strides, strict=True)
-                    ]
-                )
-                for _ in range(towers)
-            ]
-        )
-        self.head = PitchCircle(towers * widths[-1], min(towers * widths[-1], self.WIDEST))
+        self.towers = nn.ModuleList([_tower(width) for _ in range(towers)])
+        n_channels = towers * 2 * width
+        self.head = PitchCircle(n_channels, min(n_channels, self.WIDEST))
         self.shape = (12, self.head.out_channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -18,17 +18,14 @@ from schemas.embeddings import EMBEDDINGS
 from schemas.models import MODELS
 from schemas.recordings import RECORDINGS
 from schemas.spectrograms import SPECTROGRAMS
-from tests.rows import VERSIONS, WORKS, chroma, spectrogram_row
+from tests.rows import VERSIONS, WORKS, chroma, recording_row, spectrogram_row
 
 pytestmark = pytest.mark.spark
 
 
 def recording(work, version):
     split = "train" if work < WORKS - 2 else "test"
-    return (
-        f"w{work}-{version}", "made", f"w{work}", None, None, None, split, "nowhere", "0" * 64, 0, "notes",
-        16_000, 1, 15.0, None, "present",
-    )  # fmt: skip
+    return recording_row(f"w{work}-{version}", f"w{work}", split)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from jobs import generate_triplets
 from schemas.embeddings import EMBEDDINGS
 from schemas.recordings import RECORDINGS
 from schemas.triplets import TRIPLETS
+from tests.rows import recording_row
 
 pytestmark = pytest.mark.spark
 
@@ -16,10 +17,7 @@ def test_job_writes_a_set_a_strategy_and_nothing_the_second_time(spark, lake):
     recordings, embeddings = [], []
     rng = np.random.default_rng(0)
     for w, i in ids:
-        recordings.append(
-            (i, "x", f"w{w}", None, f"t{w}", None, "train", "", "0" * 64, 1, "wav", 1, 1, 1.0, None,
-             "present")
-        )  # fmt: skip
+        recordings.append(recording_row(i, f"w{w}", title=f"t{w}"))
         v = rng.standard_normal(24)
         vector = (v / np.linalg.norm(v)).tolist()
         embeddings.append((i, "file", 0, vector, [12, 2], "p", "0" * 64))
