@@ -85,7 +85,7 @@ def render(score: Score, spec: VersionSpec, *, sample_rate: int = 16_000) -> np.
     check(score)
     rng = np.random.default_rng([spec.seed, 1])
     if spec.font:
-        return _produce(fluid.play(score, spec, sample_rate), spec, rng, sample_rate)
+        return produce(fluid.play(score, spec, sample_rate), spec, rng, sample_rate)
     mix = np.zeros(int(score.duration_s * sample_rate), dtype=np.float32)
     for part, (instrument, notes) in score.parts.items():
         sound = sound_of(spec, part, instrument)
@@ -93,7 +93,7 @@ def render(score: Score, spec: VersionSpec, *, sample_rate: int = 16_000) -> np.
             _add_note(mix, sound, (onset, duration, pitch, velocity), sample_rate)
     for onset, kind, velocity in score.drums:
         _add_drum(mix, onset, int(kind), velocity, rng, sample_rate)
-    return _produce(mix, spec, rng, sample_rate)
+    return produce(mix, spec, rng, sample_rate)
 
 
 def compressor(power: np.ndarray, share: float) -> np.ndarray:
@@ -150,7 +150,7 @@ def drum_hit(kind: int, rng: np.random.Generator, sample_rate: int) -> np.ndarra
     return (0.8 * hit).astype(np.float32)
 
 
-def _produce(
+def produce(
     mix: np.ndarray, spec: VersionSpec, rng: np.random.Generator, sample_rate: int
 ) -> np.ndarray:
     """Room, compression, bandwidth, tone, noise, level."""
