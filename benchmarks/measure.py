@@ -12,9 +12,10 @@ import numpy as np
 from pyspark.sql import SparkSession
 
 from lib.audio import song_files
+from lib.audio.representations import parameters
 from lib.audio.songs import Song, compose
 from lib.retrieval import matrices, registry
-from lib.retrieval.embed import at_tempi, load
+from lib.retrieval.embed import at_tempi, in_windows, load
 from tests.conftest import settings
 
 CORES = 2
@@ -40,12 +41,22 @@ def some_songs(folder: str | None, n: int) -> list[Song]:
     return [load(name) for name in names[:: max(len(names) // n, 1)][:n]]
 
 
-def network_distances(chromas: list[np.ndarray], model: str = "shipped") -> np.ndarray:
-    """Return a covernet's distances, hubs not corrected; ``model``: shipped, untrained or a file."""
+def network_distances(
+    chromas: list[np.ndarray], model: str = "shipped", *, wholes: bool = False
+) -> np.ndarray:
+    """Return a covernet's distances, hubs not corrected; ``model``: shipped, untrained or a file.
+
+    ``wholes``: by whole recordings alone, as they are searched.
+    """
     network = registry.resolve(None, model)
     net = load("covernet", network.weights, 0)
     vectors = np.stack([at_tempi(net, x, network.tempi, crop_frames=None) for x in chromas])
-    return matrices.of_embeddings(vectors, network.n_rolls)
+    windows = []
+    if network.windows_s and not wholes:
+        rate = parameters("chroma").frames_per_second
+        length, hop = (round(s * rate) for s in network.windows_s)
+        windows = [in_windows(net, x, length, hop) for x in chromas]
+    return matrices.of_embeddings(vectors, network.n_rolls, windows)
 
 
 def session() -> SparkSession:

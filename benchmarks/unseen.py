@@ -190,11 +190,11 @@ def read(folder: Path) -> dict[str, tuple[list[np.ndarray], np.ndarray]]:
     return found
 
 
-def distances_of(model: str, chromas: list[np.ndarray]) -> np.ndarray:
+def distances_of(model: str, chromas: list[np.ndarray], *, wholes: bool = False) -> np.ndarray:
     """Return a network's distances (a file, shipped, untrained), or a rival's (qmax, fourier2d)."""
     if model in ("qmax", "fourier2d"):
         return {"qmax": qmax, "fourier2d": fourier2d}[model].distances(chromas)
-    return network_distances(chromas, model)
+    return network_distances(chromas, model, wholes=wholes)
 
 
 def judge(folder: Path, models: list[str]) -> None:
@@ -228,7 +228,9 @@ def calibrate(folder: Path, models: list[str]) -> None:
     """Print each model's line from distance to probability, fitted on the composed works alone."""
     sets = read(folder)
     for model in models:
-        found = {name: (distances_of(model, x), works) for name, (x, works) in sets.items()}
+        found = {
+            name: (distances_of(model, x, wholes=True), works) for name, (x, works) in sets.items()
+        }
         line = calibration.fit(*found["demo"])
         console.print_json(json.dumps({"model": model, "calibration": line.to_dict()}))
         for name, (distances, works) in found.items():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -86,25 +84,28 @@ def _collect(
     ids = [r["recording_id"] for r in rows]
     titles = [f"{r['title'] or r['work_id']} ({r['artist'] or 'unknown'})" for r in rows]
     chromas = [tensors.of_row(r) for r in rows]
-    embeddings = {}
+    embeddings, windows = {}, {}
     for system, network in networks.items():
         of_kind = by_representation[network.config["representation"]].join(
             columns.select("recording_id"), "recording_id"
         )
-        embeddings[system] = (
-            _vectors(of_kind.select(*SPECTROGRAMS.column_names), network, ids),
-            network.n_rolls,
-        )
-    return EvaluationSet(name, ids, titles, works, chromas, embeddings)
+        told = _vectors(of_kind.select(*SPECTROGRAMS.column_names), network, ids)
+        n_tempi = len(network.tempi)
+        embeddings[system] = np.stack([x[:n_tempi] for x in told]), network.n_rolls
+        if network.windows_s:
+            windows[system] = [x[n_tempi:] for x in told]
+    return EvaluationSet(name, ids, titles, works, chromas, embeddings, windows)
 
 
-def _vectors(frame: DataFrame, network: Network, ids: list[str]) -> np.ndarray:
-    """Return the embeddings of these recordings at the network's tempi, (n, k, d)."""
+def _vectors(frame: DataFrame, network: Network, ids: list[str]) -> list[np.ndarray]:
+    """Return (k, d) of each of these recordings: its embeddings at the network's tempi, its stretches'."""
     embedded = embed.embed_rows(
-        frame, network.model_id, network.config, network.weights, network.tempi
+        frame, network.model_id, network.config, network.weights, network.tempi, network.windows_s
     )
-    found: dict[str, Any] = {
-        r[0]: r[1] for r in embedded.where("segment = 0").select("recording_id", "vector").collect()
+    rows = embedded.where("segment = 0").select("recording_id", "vector", "shape").collect()
+    found = {
+        r["recording_id"]: np.array(r["vector"], np.float32).reshape(-1, int(np.prod(r["shape"])))
+        for r in rows
     }
     missing = [i for i in ids if i not in found]
     if missing:
@@ -113,5 +114,4 @@ def _vectors(frame: DataFrame, network: Network, ids: list[str]) -> np.ndarray:
             f"{len(missing)} (first: {missing[0]!r}); run decode_audio --representation "
             f"{network.config['representation']}"
         )
-    vectors = np.array([found[i] for i in ids], dtype=np.float32)
-    return vectors.reshape(len(ids), len(network.tempi), -1)
+    return [found[i] for i in ids]

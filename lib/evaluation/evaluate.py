@@ -26,19 +26,26 @@ class EvaluationSet:
     embeddings: dict[str, tuple[np.ndarray, int]] = field(
         default_factory=dict
     )  # system: (n, k, d) at k tempi, rolls
+    windows: dict[str, list[np.ndarray]] = field(default_factory=dict)  # system: (m, d) each
 
 
 def all_distances(data: EvaluationSet, *, rivals: bool = True) -> dict[str, np.ndarray]:
     """Return the distance matrix of every system: the embeddings given, no model, rivals, fusion.
 
     Distances of embeddings are `matrices.standardized`: a hub, near to everything, is nobody's cover
-    for that. ``model_plain`` is the model without, ``qmax_standardized`` is Qmax with it.
+    for that. ``model_plain`` is the model without, and ``qmax_standardized`` is Qmax with it. Where the
+    model compares stretches too, ``model_whole`` is without both: the distances that are searched by.
     """
-    plain = {name: matrices.of_embeddings(x, rolls) for name, (x, rolls) in data.embeddings.items()}
+    plain = {
+        name: matrices.of_embeddings(x, rolls, data.windows.get(name, ()))
+        for name, (x, rolls) in data.embeddings.items()
+    }
     found = {name: matrices.standardized(d) for name, d in plain.items()}
     found["no_model"] = matrices.of_tensors(data.chromas)
     if "model" in plain:
         found["model_plain"] = plain["model"]
+        if "model" in data.windows:
+            found["model_whole"] = matrices.of_embeddings(*data.embeddings["model"])
     if rivals:
         found["fourier2d"] = fourier2d.distances(data.chromas)
         found["qmax"] = qmax.distances(data.chromas)

@@ -29,6 +29,7 @@ NAMES = {
     "qmax_standardized": "Qmax, hubs corrected",
     "model": "trained network",
     "model_plain": "trained network, hubs not corrected",
+    "model_whole": "trained network, by whole recordings alone, hubs not corrected",
     "model_qmax": "trained network and Qmax together",
 }
 

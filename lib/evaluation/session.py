@@ -73,7 +73,8 @@ def evaluate_set(
 def _reliability(network: Network, distances: dict, data: EvaluationSet) -> list[dict]:
     """Return how right the probabilities of the model's card are here; [] where it has none."""
     said = calibration.of_card(network.config)
-    return calibration.reliability(said, distances["model_plain"], data.works) if said else []
+    searched = distances.get("model_whole", distances["model_plain"])
+    return calibration.reliability(said, searched, data.works) if said else []
 
 
 def _setting(network: Network) -> str:

@@ -81,6 +81,23 @@ def at_tempi(
     return np.stack([embed(network, x, crop_frames=crop_frames) for x in heard])
 
 
+@torch.no_grad()
+def in_windows(network: torch.nn.Module, tensor: np.ndarray, length: int, hop: int) -> np.ndarray:
+    """Return the embeddings of a recording's stretches, (m, d); of a shorter one, of the whole.
+
+    Parameters
+    ----------
+    tensor : np.ndarray, shape (n_bins, T), float32
+    length, hop : int
+        Of the stretches [frames]; the last ends with the recording.
+    """
+    n = tensor.shape[1]
+    if n <= length:
+        return embed(network, tensor, crop_frames=None)[None]
+    starts = [*range(0, n - length, hop), n - length]
+    return network(torch.from_numpy(np.stack([tensor[:, s : s + length] for s in starts]))).numpy()
+
+
 def crop_frames_of(config: dict[str, Any], frames_per_second: float) -> int | None:
     """Return the crop for a model's config: None for a network that sees the whole."""
     whole = config["network"] in networks.WHOLE
@@ -93,10 +110,12 @@ def embed_rows(
     config: dict[str, Any],
     weights: bytes | None,
     tempi: Sequence[float] = (1.0,),
+    windows_s: tuple[float, float] | None = None,
 ) -> DataFrame:
     """Return rows of `embeddings`; takes rows of `spectrograms` of the model's representation.
 
-    With several ``tempi``, which are for queries, a vector holds one embedding after the other.
+    With several ``tempi``, which are for queries, a vector holds one embedding after the other, and
+    after them those of the stretches of ``windows_s``, length and hop [s].
     """
     network, seed = config["network"], int(config.get("seed", 0))
     # Broadcast: Spark refuses a second file of one name in a session, and all weights have one name.
@@ -111,6 +130,9 @@ def embed_rows(
                 tensor = tensors.of_row(r)
                 crop_frames = crop_frames_of(config, r["frames_per_second"])
                 vector = at_tempi(net, tensor, tempi, crop_frames=crop_frames).ravel()
+                if windows_s:
+                    length, hop = (round(s * r["frames_per_second"]) for s in windows_s)
+                    vector = np.append(vector, in_windows(net, tensor, length, hop))
                 rows.append(
                     {
                         "recording_id": r["recording_id"],

@@ -5,22 +5,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
 from lib.training.distances import distance, similarity_matrix
 
 
-def of_embeddings(vectors: np.ndarray, n_rolls: int) -> np.ndarray:
+def of_embeddings(
+    vectors: np.ndarray, n_rolls: int, windows: Sequence[np.ndarray] = ()
+) -> np.ndarray:
     """Return distances of unit embeddings (n, d), for covernet at the best of 12 rolls.
 
     Of (n, k, d), each recording at k tempi, its own first: as a query at the nearest of its tempi from
-    the others at their own.
+    the others at their own. With ``windows``, (m, d) of stretches of every recording, how near two
+    wholes are and how near their nearest stretches are count alike.
     """
     x = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32))
     heard = x[:, None] if x.ndim == 2 else x
     near = [similarity_matrix(heard[:, i], heard[:, 0], n_rolls) for i in range(heard.shape[1])]
-    return symmetric(distance(torch.stack(near).amax(dim=0)).numpy().astype(np.float64))
+    alike = torch.stack(near).amax(dim=0)
+    if len(windows):
+        alike = (alike + _nearest_windows(windows, n_rolls)) / 2
+    return symmetric(distance(alike).numpy().astype(np.float64))
+
+
+def _nearest_windows(windows: Sequence[np.ndarray], n_rolls: int) -> torch.Tensor:
+    """Return (n, n) similarities of the nearest two stretches of two recordings."""
+    held = [torch.from_numpy(np.ascontiguousarray(w, dtype=np.float32)) for w in windows]
+    lengths, everything = [len(w) for w in held], torch.cat(held)
+    near = [similarity_matrix(everything, w, n_rolls).amax(dim=1) for w in held]
+    return torch.stack([torch.stack([x.max() for x in row.split(lengths)]) for row in near])
 
 
 def of_tensors(tensors: list[np.ndarray]) -> np.ndarray:

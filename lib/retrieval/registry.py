@@ -38,6 +38,12 @@ class Network:
         """Times its tempo that a query is heard at, its own first; the nearest counts."""
         return tuple(self.config.get("tempi", (1.0,)))
 
+    @property
+    def windows_s(self) -> tuple[float, float] | None:
+        """Length and hop of the stretches that recordings are compared by besides [s]; None: not at all."""
+        length_and_hop = self.config.get("windows_s")
+        return tuple(length_and_hop) if length_and_hop else None
+
 
 def untrained(like: str = "covernet", seed: int = 0) -> Network:
     """Return a network with random weights."""

@@ -34,3 +34,20 @@ def test_two_models_of_one_session_embed_by_their_own_weights(spark, tmp_path):
         found = embed.embed_rows(frame, f"m{seed}", config, stored_weights).collect()[0]["vector"]
         here = embed.embed(embed.load("covernet", stored_weights, 0), stored, crop_frames=None)
         np.testing.assert_allclose(found, here, atol=1e-5)
+
+
+def test_a_query_is_embedded_at_all_tempi_and_then_stretch_by_stretch(spark, tmp_path):
+    tensor = np.random.default_rng(0).random((36, 100)).astype(np.float32)
+    row = spectrogram_row("r", tensor)
+    frame = spark.createDataFrame([row], SPECTROGRAMS.struct_type())
+    stored = tensors.of_row(dict(zip(SPECTROGRAMS.column_names, row, strict=True)))
+    stored_weights = Path(weights(tmp_path / "w", 1)).read_bytes()
+    tempi, windows_s = (1.0, 0.8), (10.0, 5.0)  # 40 frames each 20: from 0, 20, 40 and 60
+    found = embed.embed_rows(
+        frame, "m", PRESETS["covernet"].to_dict(), stored_weights, tempi, windows_s
+    ).collect()[0]
+    net = embed.load("covernet", stored_weights, 0)
+    heard = embed.at_tempi(net, stored, tempi, crop_frames=None)
+    windows = embed.in_windows(net, stored, 40, 20)
+    assert len(windows) == 4
+    np.testing.assert_allclose(found["vector"], np.append(heard, windows), atol=1e-5)

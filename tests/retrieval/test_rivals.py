@@ -170,3 +170,62 @@ def test_a_recording_played_faster_is_nearer_once_it_is_heard_at_other_tempi():
     ]
     own, several = ([d[i, 6 + i] for i in range(6)] for d in near)
     assert np.mean(several) < 0.8 * np.mean(own)
+
+
+def unit(x):
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+def test_nearest_stretches_count_as_much_as_wholes_as_in_loops():
+    rng = np.random.default_rng(1)
+    wholes = unit(rng.normal(size=(4, 24)))
+    windows = [unit(rng.normal(size=(m, 24))) for m in (1, 3, 2, 5)]
+    found = matrices.of_embeddings(wholes, 12, windows)
+
+    def alike(a, b):
+        return max(a @ np.roll(b.reshape(12, 2), s, axis=0).ravel() for s in range(12))
+
+    for i in range(4):
+        for j in range(i):
+            nearest = max(alike(a, b) for a in windows[i] for b in windows[j])
+            mean = (alike(wholes[i], wholes[j]) + nearest) / 2
+            assert found[i, j] == pytest.approx(np.sqrt(2 - 2 * mean), abs=1e-4)
+
+
+def test_stretches_cover_the_recording_and_are_the_whole_where_it_is_short():
+    net = networks.build("covernet").eval()
+    x = chroma(3, 130)
+    x = np.tile(x, (1, -(-230 // x.shape[1])))[:, :230]
+    found = embed.in_windows(net, x, 100, 50)
+    assert len(found) == 4  # from 0, 50, 100, and the last from 130
+    for row, start in zip(found, (0, 50, 100, 130), strict=True):
+        alone = embed.embed(net, x[:, start : start + 100], crop_frames=None)
+        np.testing.assert_allclose(row, alone, atol=1e-5)
+    np.testing.assert_array_equal(
+        embed.in_windows(net, x[:, :100], 100, 50)[0],
+        embed.embed(net, x[:, :100], crop_frames=None),
+    )
+    wholes = np.stack([embed.embed(net, x[:, i : i + 90], crop_frames=None) for i in (0, 40, 80)])
+    np.testing.assert_allclose(
+        matrices.of_embeddings(wholes, 12, list(wholes[:, None])),
+        matrices.of_embeddings(wholes, 12),
+        atol=1e-4,
+    )
+
+
+def test_one_chorus_in_two_medleys_is_found_by_stretches_not_by_wholes():
+    torch.manual_seed(0)
+    net = networks.build("covernet").eval()
+    rng = np.random.default_rng(2)
+    part = lambda: rng.random((36, 20)).repeat(8, axis=1).astype(np.float32)  # noqa: E731
+    chorus = part()
+    medleys = [np.concatenate([part(), part(), chorus, part()], axis=1) for _ in range(2)]
+    medleys += [np.concatenate([part() for _ in range(4)], axis=1) for _ in range(4)]
+    wholes = np.stack([embed.embed(net, x, crop_frames=None) for x in medleys])
+    gaps = []
+    for windows in ((), [embed.in_windows(net, x, 160, 160) for x in medleys]):
+        d = matrices.of_embeddings(wholes, 12, windows)
+        others = np.delete(d[np.triu_indices(6, 1)], 0)  # the first is the pair that shares it
+        gaps.append(others.min() - d[0, 1])
+    assert gaps[1] > 0.1
+    assert gaps[1] > gaps[0] + 0.1
