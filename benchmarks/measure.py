@@ -15,7 +15,7 @@ from lib.audio import song_files
 from lib.audio.representations import parameters
 from lib.audio.songs import Song, compose
 from lib.retrieval import matrices, registry
-from lib.retrieval.embed import at_tempi, in_windows, load
+from lib.retrieval.embed import at_tempi, at_tempo, in_windows, load
 from tests.conftest import settings
 
 CORES = 2
@@ -55,7 +55,9 @@ def network_distances(
     if network.windows_s and not wholes:
         rate = parameters("chroma").frames_per_second
         length, hop = (round(s * rate) for s in network.windows_s)
-        windows = [in_windows(net, x, length, hop) for x in chromas]
+        windows = [
+            [in_windows(net, at_tempo(x, t), length, hop) for t in network.tempi] for x in chromas
+        ]
     return matrices.of_embeddings(vectors, network.n_rolls, windows)
 
 

@@ -89,18 +89,19 @@ def _collect(
         of_kind = by_representation[network.config["representation"]].join(
             columns.select("recording_id"), "recording_id"
         )
-        told = _vectors(of_kind.select(*SPECTROGRAMS.column_names), network, ids)
-        n_tempi = len(network.tempi)
-        embeddings[system] = np.stack([x[:n_tempi] for x in told]), network.n_rolls
+        queries = of_kind.select(*SPECTROGRAMS.column_names)
+        told = [_vectors(queries, network, tempo, ids) for tempo in network.tempi]
+        wholes = np.stack([[x[0] for x in at_tempo] for at_tempo in told], axis=1)
+        embeddings[system] = wholes, network.n_rolls
         if network.windows_s:
-            windows[system] = [x[n_tempi:] for x in told]
+            windows[system] = [[x[1:] for x in of_one] for of_one in zip(*told, strict=True)]
     return EvaluationSet(name, ids, titles, works, chromas, embeddings, windows)
 
 
-def _vectors(frame: DataFrame, network: Network, ids: list[str]) -> list[np.ndarray]:
-    """Return (k, d) of each of these recordings: its embeddings at the network's tempi, its stretches'."""
+def _vectors(frame: DataFrame, network: Network, tempo: float, ids: list[str]) -> list[np.ndarray]:
+    """Return (1 + m, d) of each of these recordings at a tempo: of the whole, and of its m stretches."""
     embedded = embed.embed_rows(
-        frame, network.model_id, network.config, network.weights, network.tempi, network.windows_s
+        frame, network.model_id, network.config, network.weights, tempo, network.windows_s
     )
     rows = embedded.where("segment = 0").select("recording_id", "vector", "shape").collect()
     found = {

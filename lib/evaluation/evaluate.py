@@ -26,7 +26,9 @@ class EvaluationSet:
     embeddings: dict[str, tuple[np.ndarray, int]] = field(
         default_factory=dict
     )  # system: (n, k, d) at k tempi, rolls
-    windows: dict[str, list[np.ndarray]] = field(default_factory=dict)  # system: (m, d) each
+    windows: dict[str, list[list[np.ndarray]]] = field(
+        default_factory=dict
+    )  # system: of each recording (m, d) of its stretches at each tempo
 
 
 def all_distances(data: EvaluationSet, *, rivals: bool = True) -> dict[str, np.ndarray]:

@@ -77,8 +77,13 @@ def at_tempi(
     crop_frames: int | None,
 ) -> np.ndarray:
     """Return the embeddings of a query heard at so many times its tempo, shape (k, d)."""
-    heard = [tensor if t == 1 else augment.stretch_time(tensor, 1 / t) for t in tempi]
+    heard = [at_tempo(tensor, tempo) for tempo in tempi]
     return np.stack([embed(network, x, crop_frames=crop_frames) for x in heard])
+
+
+def at_tempo(tensor: np.ndarray, tempo: float) -> np.ndarray:
+    """Return a recording as it would be at so many times its tempo, in its own key."""
+    return tensor if tempo == 1 else augment.stretch_time(tensor, 1 / tempo)
 
 
 @torch.no_grad()
@@ -109,13 +114,13 @@ def embed_rows(
     model_id: str,
     config: dict[str, Any],
     weights: bytes | None,
-    tempi: Sequence[float] = (1.0,),
+    tempo: float = 1.0,
     windows_s: tuple[float, float] | None = None,
 ) -> DataFrame:
     """Return rows of `embeddings`; takes rows of `spectrograms` of the model's representation.
 
-    With several ``tempi``, which are for queries, a vector holds one embedding after the other, and
-    after them those of the stretches of ``windows_s``, length and hop [s].
+    Of queries ``tempo`` is how many times their own tempo they are heard at, and with ``windows_s``,
+    length and hop [s], the embeddings of their stretches follow in the same vector.
     """
     network, seed = config["network"], int(config.get("seed", 0))
     # Broadcast: Spark refuses a second file of one name in a session, and all weights have one name.
@@ -127,9 +132,9 @@ def embed_rows(
         for batch in batches:
             rows = []
             for r in batch.to_pylist():
-                tensor = tensors.of_row(r)
+                tensor = at_tempo(tensors.of_row(r), tempo)
                 crop_frames = crop_frames_of(config, r["frames_per_second"])
-                vector = at_tempi(net, tensor, tempi, crop_frames=crop_frames).ravel()
+                vector = embed(net, tensor, crop_frames=crop_frames)
                 if windows_s:
                     length, hop = (round(s * r["frames_per_second"]) for s in windows_s)
                     vector = np.append(vector, in_windows(net, tensor, length, hop))

@@ -14,13 +14,13 @@ from lib.training.distances import distance, similarity_matrix
 
 
 def of_embeddings(
-    vectors: np.ndarray, n_rolls: int, windows: Sequence[np.ndarray] = ()
+    vectors: np.ndarray, n_rolls: int, windows: Sequence[Sequence[np.ndarray]] = ()
 ) -> np.ndarray:
     """Return distances of unit embeddings (n, d), for covernet at the best of 12 rolls.
 
     Of (n, k, d), each recording at k tempi, its own first: as a query at the nearest of its tempi from
-    the others at their own. With ``windows``, (m, d) of stretches of every recording, how near two
-    wholes are and how near their nearest stretches are count alike.
+    the others at their own. With ``windows``, (m, d) of every recording's stretches at each of its
+    tempi, how near two wholes are and how near their nearest stretches are count alike.
     """
     x = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32))
     heard = x[:, None] if x.ndim == 2 else x
@@ -31,12 +31,16 @@ def of_embeddings(
     return symmetric(distance(alike).numpy().astype(np.float64))
 
 
-def _nearest_windows(windows: Sequence[np.ndarray], n_rolls: int) -> torch.Tensor:
-    """Return (n, n) similarities of the nearest two stretches of two recordings."""
-    held = [torch.from_numpy(np.ascontiguousarray(w, dtype=np.float32)) for w in windows]
-    lengths, everything = [len(w) for w in held], torch.cat(held)
-    near = [similarity_matrix(everything, w, n_rolls).amax(dim=1) for w in held]
-    return torch.stack([torch.stack([x.max() for x in row.split(lengths)]) for row in near])
+def _nearest_windows(windows: Sequence[Sequence[np.ndarray]], n_rolls: int) -> torch.Tensor:
+    """Return (n, n) similarities of a stretch of i, at any tempo, to the nearest of j's at its own."""
+    own = [torch.from_numpy(np.asarray(at_tempi[0], np.float32)) for at_tempi in windows]
+    lengths, answering = [len(x) for x in own], torch.cat(own)
+    rows = []
+    for at_tempi in windows:
+        asking = torch.from_numpy(np.concatenate(at_tempi).astype(np.float32))
+        near = similarity_matrix(answering, asking, n_rolls).amax(dim=1)
+        rows.append(torch.stack([x.max() for x in near.split(lengths)]))
+    return torch.stack(rows)
 
 
 def of_tensors(tensors: list[np.ndarray]) -> np.ndarray:

@@ -4,15 +4,20 @@ import json
 import os
 import re
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from deltalake import DeltaTable, QueryBuilder
 
 from jobs import run_pipeline
+from lib.evaluation import collect
+from lib.evaluation.evaluate import all_distances
 from lib.evaluation.report import NAMES
 from lib.io.job import DONE
 from lib.io.lake import Lake
+from lib.retrieval import embed, matrices, registry
 from schemas.evaluations import EVALUATIONS
 from schemas.models import MODELS
 from schemas.registry import TABLES
@@ -66,6 +71,24 @@ def test_trained_network_beats_chance_and_itself_untrained(spark, made):
     # Four works are judged: by how much is said by tests/training/test_finding_unseen_works.py.
     assert model > found["untrained"]
     assert model > 1.5 * found["chance"]
+
+
+def test_shipped_network_is_judged_by_wholes_and_nearest_stretches(spark, made):
+    network = registry.resolve(None, "shipped")
+    network = replace(network, config=network.config | {"tempi": [1.0, 1.25], "windows_s": [8, 4]})
+    data = collect.from_lake(lake_of(spark, made), "demo", {"model": network})
+    net = embed.load("covernet", network.weights, 0)
+    assert len(data.windows["model"]) == len(data.chromas)
+    for chroma, at_tempi in zip(data.chromas, data.windows["model"], strict=True):
+        for tempo, found in zip(network.tempi, at_tempi, strict=True):
+            here = embed.in_windows(net, embed.at_tempo(chroma, tempo), 32, 16)
+            assert len(found) > 1
+            np.testing.assert_allclose(found, here, atol=1e-5)
+    distances = all_distances(data, rivals=False)
+    wholes, rolls = data.embeddings["model"]
+    assert wholes.shape[:2] == (len(data.chromas), 2)
+    np.testing.assert_array_equal(distances["model_whole"], matrices.of_embeddings(wholes, rolls))
+    assert np.abs(distances["model_plain"] - distances["model_whole"]).max() > 0.01
 
 
 def test_no_test_recording_is_in_a_triplet(spark, made):

@@ -179,7 +179,9 @@ def unit(x):
 def test_nearest_stretches_count_as_much_as_wholes_as_in_loops():
     rng = np.random.default_rng(1)
     wholes = unit(rng.normal(size=(4, 24)))
-    windows = [unit(rng.normal(size=(m, 24))) for m in (1, 3, 2, 5)]
+    windows = [
+        [unit(rng.normal(size=(m, 24))) for m in ms] for ms in ((1, 2), (3, 1), (2, 2), (5, 4))
+    ]
     found = matrices.of_embeddings(wholes, 12, windows)
 
     def alike(a, b):
@@ -187,9 +189,12 @@ def test_nearest_stretches_count_as_much_as_wholes_as_in_loops():
 
     for i in range(4):
         for j in range(i):
-            nearest = max(alike(a, b) for a in windows[i] for b in windows[j])
-            mean = (alike(wholes[i], wholes[j]) + nearest) / 2
-            assert found[i, j] == pytest.approx(np.sqrt(2 - 2 * mean), abs=1e-4)
+            apart = []
+            for asked, own in ((i, j), (j, i)):  # at both of its tempi, of the other's at its own
+                heard = np.concatenate(windows[asked])
+                nearest = max(alike(a, b) for a in heard for b in windows[own][0])
+                apart.append(np.sqrt(2 - alike(wholes[i], wholes[j]) - nearest))
+            assert found[i, j] == pytest.approx(np.mean(apart), abs=1e-4)
 
 
 def test_stretches_cover_the_recording_and_are_the_whole_where_it_is_short():
@@ -207,7 +212,7 @@ def test_stretches_cover_the_recording_and_are_the_whole_where_it_is_short():
     )
     wholes = np.stack([embed.embed(net, x[:, i : i + 90], crop_frames=None) for i in (0, 40, 80)])
     np.testing.assert_allclose(
-        matrices.of_embeddings(wholes, 12, list(wholes[:, None])),
+        matrices.of_embeddings(wholes, 12, [[x] for x in wholes[:, None]]),
         matrices.of_embeddings(wholes, 12),
         atol=1e-4,
     )
@@ -223,7 +228,7 @@ def test_one_chorus_in_two_medleys_is_found_by_stretches_not_by_wholes():
     medleys += [np.concatenate([part() for _ in range(4)], axis=1) for _ in range(4)]
     wholes = np.stack([embed.embed(net, x, crop_frames=None) for x in medleys])
     gaps = []
-    for windows in ((), [embed.in_windows(net, x, 160, 160) for x in medleys]):
+    for windows in ((), [[embed.in_windows(net, x, 160, 160)] for x in medleys]):
         d = matrices.of_embeddings(wholes, 12, windows)
         others = np.delete(d[np.triu_indices(6, 1)], 0)  # the first is the pair that shares it
         gaps.append(others.min() - d[0, 1])
