@@ -59,8 +59,8 @@ def test_every_job_ran_and_every_table_has_rows(spark, made):
 
 def test_report_is_there_and_names_every_system(made):
     page = (made[0] / "report-demo.html").read_text()
-    for name in NAMES.values():
-        assert name in page
+    for system, name in NAMES.items():  # the demo's own network compares wholes alone
+        assert (name in page) == (system != "model_whole")
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 
