@@ -15,7 +15,7 @@ from lib.audio import song_files
 from lib.audio.representations import parameters
 from lib.audio.songs import Song, compose
 from lib.retrieval import matrices, registry
-from lib.retrieval.embed import at_tempi, at_tempo, in_windows, load
+from lib.retrieval.embed import at_tempo, heard, load, window_frames
 from tests.conftest import settings
 
 CORES = 2
@@ -50,14 +50,14 @@ def network_distances(
     """
     network = registry.resolve(None, model)
     net = load("covernet", network.weights, 0)
-    vectors = np.stack([at_tempi(net, x, network.tempi, crop_frames=None) for x in chromas])
-    windows = []
-    if network.windows_s and not wholes:
-        rate = parameters("chroma").frames_per_second
-        length, hop = (round(s * rate) for s in network.windows_s)
-        windows = [
-            [in_windows(net, at_tempo(x, t), length, hop) for t in network.tempi] for x in chromas
-        ]
+    rate = parameters("chroma").frames_per_second
+    cut = None if wholes else window_frames(network.windows_s, rate)
+    told = [
+        [heard(net, at_tempo(x, t), crop_frames=None, windows=cut) for t in network.tempi]
+        for x in chromas
+    ]
+    vectors = np.stack([[x[0] for x in at_tempi] for at_tempi in told])
+    windows = [[x[1:] for x in at_tempi] for at_tempi in told] if cut else []
     return matrices.of_embeddings(vectors, network.n_rolls, windows)
 
 

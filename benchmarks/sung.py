@@ -32,15 +32,11 @@ from lib.audio.midi import estimate_chords, phrases_of
 from lib.audio.render import produce
 from lib.audio.representations import hertz_of
 from lib.audio.songs import Song, estimate_tonic
-from lib.audio.versions import DRUMS, Score, VersionSpec, arrange, milder, sample_spec
+from lib.audio.versions import ALONE, DRUMS, Score, VersionSpec, arrange, milder, sample_spec
 
 RATE, FRAME_S = 16_000, 0.005
-VOICES = {
-    "slt": 67,
-    "rms": 55,
-    "awb": 55,
-    "kal16": 55,
-}  # of flite, and the MIDI pitch they sing around
+# Of flite, and the MIDI pitch they sing around.
+VOICES = {"slt": 67, "rms": 55, "awb": 55, "kal16": 55}
 LYRICS = (
     "The river runs along the golden valley, and every summer we are singing in the morning rain, moving "
     "ever onward over hills and hollow meadows, dreaming of a melody that nobody remembers, leaving all our "
@@ -98,10 +94,8 @@ def sung(notes: np.ndarray, voice: str, rng: np.random.Generator, n_samples: int
     line = line[np.append(np.diff(line[:, 0]) > 0.06, True)]
     ends = np.minimum(line[:, 0] + line[:, 1], np.append(line[1:, 0], np.inf))
     number = int(rng.integers(len(speech.syllables)))
-    beats, depth = (
-        rng.uniform(4.8, 6.2),
-        rng.uniform(0.1, 0.6),
-    )  # of the vibrato: a second, semitones
+    # Of the vibrato: a second, and in semitones.
+    beats, depth = rng.uniform(4.8, 6.2), rng.uniform(0.1, 0.6)
     for (onset, _, tone, velocity), end in zip(line, ends, strict=True):
         a, b = int(onset / FRAME_S), min(int(end / FRAME_S), n)
         if b - a < 4:
@@ -203,7 +197,7 @@ def _spec(song: Song, number: int, rng: np.random.Generator, mild: bool) -> Vers
         spec, gain=spec.gain | {"lead": max(spec.gain["lead"], 0.6)}, room=0.0, octave=0,
         noise_db=min(spec.noise_db, -35), lowpass_hz=RATE / 2,
     )  # fmt: skip
-    if spec.pattern == "none":
+    if spec.pattern == ALONE:
         spec = replace(spec, pattern="strum")
     if spec.drums == "none" and rng.random() < 0.6:
         spec = replace(spec, drums=str(rng.choice(DRUMS[1:])))

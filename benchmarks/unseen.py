@@ -48,8 +48,6 @@ N_DEMO, N_TUNES, N_CHORALES, MOST = 48, 90, 60, 3  # works, and recordings of a 
 CHROMA = parameters("chroma")
 console = Console(width=120, highlight=False)
 
-Notes = list[tuple[float, float, float]]
-
 
 @dataclass(frozen=True)
 class Piece:
@@ -57,7 +55,7 @@ class Piece:
 
     work: str
     number: int
-    parts: list[Notes]
+    parts: list[sung.Notes]
 
 
 def figured(piece: dict, group: str) -> dict:

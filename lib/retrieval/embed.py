@@ -77,8 +77,8 @@ def at_tempi(
     crop_frames: int | None,
 ) -> np.ndarray:
     """Return the embeddings of a query heard at so many times its tempo, shape (k, d)."""
-    heard = [at_tempo(tensor, tempo) for tempo in tempi]
-    return np.stack([embed(network, x, crop_frames=crop_frames) for x in heard])
+    faster = [at_tempo(tensor, tempo) for tempo in tempi]
+    return np.stack([embed(network, x, crop_frames=crop_frames) for x in faster])
 
 
 def at_tempo(tensor: np.ndarray, tempo: float) -> np.ndarray:
@@ -101,6 +101,31 @@ def in_windows(network: torch.nn.Module, tensor: np.ndarray, length: int, hop: i
         return embed(network, tensor, crop_frames=None)[None]
     starts = [*range(0, n - length, hop), n - length]
     return network(torch.from_numpy(np.stack([tensor[:, s : s + length] for s in starts]))).numpy()
+
+
+def heard(
+    network: torch.nn.Module,
+    tensor: np.ndarray,
+    *,
+    crop_frames: int | None,
+    windows: tuple[int, int] | None,
+) -> np.ndarray:
+    """Return the embeddings of the whole and, with ``windows``, of its stretches, (1 + m, d).
+
+    ``windows`` is their length and hop [frames], as `in_windows` has it.
+    """
+    whole = embed(network, tensor, crop_frames=crop_frames)[None]
+    return np.concatenate([whole, in_windows(network, tensor, *windows)]) if windows else whole
+
+
+def window_frames(
+    windows_s: tuple[float, float] | None, frames_per_second: float
+) -> tuple[int, int] | None:
+    """Return length and hop of stretches in frames, from seconds; None stays None."""
+    if windows_s is None:
+        return None
+    length_s, hop_s = windows_s
+    return round(length_s * frames_per_second), round(hop_s * frames_per_second)
 
 
 def crop_frames_of(config: dict[str, Any], frames_per_second: float) -> int | None:
@@ -133,17 +158,19 @@ def embed_rows(
             rows = []
             for r in batch.to_pylist():
                 tensor = at_tempo(tensors.of_row(r), tempo)
-                crop_frames = crop_frames_of(config, r["frames_per_second"])
-                vector = embed(net, tensor, crop_frames=crop_frames)
-                if windows_s:
-                    length, hop = (round(s * r["frames_per_second"]) for s in windows_s)
-                    vector = np.append(vector, in_windows(net, tensor, length, hop))
+                rate = r["frames_per_second"]
+                told = heard(
+                    net,
+                    tensor,
+                    crop_frames=crop_frames_of(config, rate),
+                    windows=window_frames(windows_s, rate),
+                )
                 rows.append(
                     {
                         "recording_id": r["recording_id"],
                         "model_id": model_id,
                         "segment": r["segment"],
-                        "vector": vector.tolist(),
+                        "vector": told.ravel().tolist(),
                         "shape": list(networks.shape_of(net)),
                         "parameters_id": r["parameters_id"],
                         "sha256": r["sha256"],
