@@ -14,8 +14,9 @@ from pyspark.sql import SparkSession
 from lib.audio import song_files
 from lib.audio.representations import parameters
 from lib.audio.songs import Song, compose
-from lib.retrieval import matrices, registry
-from lib.retrieval.embed import at_tempo, heard, load, window_frames
+from lib.evaluation.evaluate import EvaluationSet, all_distances
+from lib.retrieval import registry
+from lib.retrieval.hearing import hear
 from tests.conftest import settings
 
 CORES = 2
@@ -41,24 +42,18 @@ def some_songs(folder: str | None, n: int) -> list[Song]:
     return [load(name) for name in names[:: max(len(names) // n, 1)][:n]]
 
 
-def network_distances(
-    chromas: list[np.ndarray], model: str = "shipped", *, wholes: bool = False
-) -> np.ndarray:
-    """Return a covernet's distances, hubs not corrected; ``model``: shipped, untrained or a file.
+def network_distances(chromas: list[np.ndarray], model: str = "shipped") -> dict[str, np.ndarray]:
+    """Return a covernet's distances as `evaluate_covers` has them: ``model``, ``model_plain`` and so on.
 
-    ``wholes``: by whole recordings alone, as they are searched.
+    ``model``: shipped, untrained or a file.
     """
-    network = registry.resolve(None, model)
-    net = load("covernet", network.weights, 0)
-    rate = parameters("chroma").frames_per_second
-    cut = None if wholes else window_frames(network.windows_s, rate)
-    told = [
-        [heard(net, at_tempo(x, t), crop_frames=None, windows=cut) for t in network.tempi]
-        for x in chromas
-    ]
-    vectors = np.stack([[x[0] for x in at_tempi] for at_tempi in told])
-    windows = [[x[1:] for x in at_tempi] for at_tempi in told] if cut else []
-    return matrices.of_embeddings(vectors, network.n_rolls, windows)
+    network, rate = registry.resolve(None, model), parameters("chroma").frames_per_second
+    heard = [hear(network, x, rate) for x in chromas]
+    n = len(chromas)
+    data = EvaluationSet(
+        "", [""] * n, [""] * n, np.arange(n), chromas, {"model": (heard, network.n_rolls)}
+    )
+    return all_distances(data, rivals=False)
 
 
 def session() -> SparkSession:

@@ -188,11 +188,15 @@ def read(folder: Path) -> dict[str, tuple[list[np.ndarray], np.ndarray]]:
     return found
 
 
-def distances_of(model: str, chromas: list[np.ndarray], *, wholes: bool = False) -> np.ndarray:
-    """Return a network's distances (a file, shipped, untrained), or a rival's (qmax, fourier2d)."""
+def distances_of(model: str, chromas: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """Return distances, ``model`` hubs corrected and ``model_plain`` not, as `network_distances` has them.
+
+    ``model``: a network (a file, shipped, untrained) or a rival (qmax, fourier2d).
+    """
     if model in ("qmax", "fourier2d"):
-        return {"qmax": qmax, "fourier2d": fourier2d}[model].distances(chromas)
-    return network_distances(chromas, model, wholes=wholes)
+        plain = {"qmax": qmax, "fourier2d": fourier2d}[model].distances(chromas)
+        return {"model": matrices.standardized(plain), "model_plain": plain}
+    return network_distances(chromas, model)
 
 
 def judge(folder: Path, models: list[str]) -> None:
@@ -203,8 +207,8 @@ def judge(folder: Path, models: list[str]) -> None:
         plain, corrected, per_set, works_of = [], [], [], []
         for name, (chromas, works) in sets.items():
             distances = distances_of(model, chromas)
-            plain.append(float(per_query(distances, works)["map"].mean()))
-            of_queries = per_query(matrices.standardized(distances), works)["map"]
+            plain.append(float(per_query(distances["model_plain"], works)["map"].mean()))
+            of_queries = per_query(distances["model"], works)["map"]
             corrected.append(float(of_queries.mean()))
             per_set.append(of_queries / len(of_queries))  # every set has one voice
             works_of.append(np.char.add(f"{name} ", works[queries(works)]))
@@ -222,13 +226,17 @@ def _told(lead: Interval) -> str:
     return f"{lead.value:+.3f} ({lead.low:+.3f} to {lead.high:+.3f})"
 
 
+def _by_wholes(model: str, chromas: list[np.ndarray]) -> np.ndarray:
+    """Return the distances that are searched by."""
+    found = distances_of(model, chromas)
+    return found.get("model_whole", found["model_plain"])
+
+
 def calibrate(folder: Path, models: list[str]) -> None:
     """Print each model's line from distance to probability, fitted on the composed works alone."""
     sets = read(folder)
     for model in models:
-        found = {
-            name: (distances_of(model, x, wholes=True), works) for name, (x, works) in sets.items()
-        }
+        found = {name: (_by_wholes(model, x), works) for name, (x, works) in sets.items()}
         line = calibration.fit(*found["demo"])
         console.print_json(json.dumps({"model": model, "calibration": line.to_dict()}))
         for name, (distances, works) in found.items():

@@ -12,7 +12,8 @@ from lib.audio.representations import parameters
 from lib.evaluation.evaluate import EvaluationSet
 from lib.io.errors import InputError
 from lib.io.lake import Lake
-from lib.retrieval import embed
+from lib.retrieval import hearing
+from lib.retrieval.hearing import Heard
 from lib.retrieval.registry import Network
 from schemas.recordings import RECORDINGS
 from schemas.spectrograms import SPECTROGRAMS
@@ -84,30 +85,22 @@ def _collect(
     ids = [r["recording_id"] for r in rows]
     titles = [f"{r['title'] or r['work_id']} ({r['artist'] or 'unknown'})" for r in rows]
     chromas = [tensors.of_row(r) for r in rows]
-    embeddings, windows = {}, {}
+    heard = {}
     for system, network in networks.items():
         of_kind = by_representation[network.config["representation"]].join(
             columns.select("recording_id"), "recording_id"
         )
-        queries = of_kind.select(*SPECTROGRAMS.column_names)
-        told = [_vectors(queries, network, tempo, ids) for tempo in network.tempi]
-        wholes = np.stack([[x[0] for x in at_tempo] for at_tempo in told], axis=1)
-        embeddings[system] = wholes, network.n_rolls
-        if network.windows_s:
-            windows[system] = [[x[1:] for x in of_one] for of_one in zip(*told, strict=True)]
-    return EvaluationSet(name, ids, titles, works, chromas, embeddings, windows)
+        queries = of_kind.where("segment = 0").select(*SPECTROGRAMS.column_names)
+        heard[system] = _heard(queries, network, ids), network.n_rolls
+    return EvaluationSet(name, ids, titles, works, chromas, heard)
 
 
-def _vectors(frame: DataFrame, network: Network, tempo: float, ids: list[str]) -> list[np.ndarray]:
-    """Return (1 + m, d) of each of these recordings at a tempo: of the whole, and of its m stretches."""
-    embedded = embed.embed_rows(
-        frame, network.model_id, network.config, network.weights, tempo, network.windows_s
-    )
-    rows = embedded.where("segment = 0").select("recording_id", "vector", "shape").collect()
-    found = {
-        r["recording_id"]: np.array(r["vector"], np.float32).reshape(-1, int(np.prod(r["shape"])))
-        for r in rows
-    }
+def _heard(spectrograms: DataFrame, network: Network, ids: list[str]) -> list[Heard]:
+    """Return what a network hears of each of these recordings."""
+    rows = hearing.hear_rows(spectrograms, network).persist()
+    rows.count()  # on all workers; then fetched part by part, for all may be more than Spark returns
+    found = {r["recording_id"]: Heard.from_bytes(bytes(r["heard"])) for r in rows.toLocalIterator()}
+    rows.unpersist()
     missing = [i for i in ids if i not in found]
     if missing:
         raise InputError(

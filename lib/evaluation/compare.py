@@ -57,7 +57,7 @@ def compare(lake: Lake, args: argparse.Namespace) -> tuple[list[tuple], list[dic
 def costs_of(network: Network) -> dict[str, float]:
     """Return how many parameters a network has and how long a recording of four minutes takes it [s]."""
     config = network.config
-    net = embed.load(config["network"], network.weights, 0)
+    net = network.net
     p = parameters(config["representation"])
     tensor = np.random.default_rng(0).random((p.n_bins, round(240 * p.frames_per_second)))
     crop, times = embed.crop_frames_of(config, p.frames_per_second), []

@@ -8,7 +8,8 @@ import numpy as np
 
 from lib.evaluation import metrics
 from lib.evaluation.intervals import bootstrap, paired_difference
-from lib.retrieval import fourier2d, matrices, qmax
+from lib.retrieval import alignment, fourier2d, matrices, qmax
+from lib.retrieval.hearing import Heard
 
 N_DRAWS = 100
 COSTS = {"n_parameters": "parameters", "training_s": "training [s]", "embedding_s": "a song [s]"}
@@ -23,38 +24,41 @@ class EvaluationSet:
     titles: list[str]
     works: np.ndarray
     chromas: list[np.ndarray]
-    embeddings: dict[str, tuple[np.ndarray, int]] = field(
-        default_factory=dict
-    )  # system: (n, k, d) at k tempi, rolls
-    windows: dict[str, list[list[np.ndarray]]] = field(
-        default_factory=dict
-    )  # system: of each recording (m, d) of its stretches at each tempo
+    heard: dict[str, tuple[list[Heard], int]] = field(default_factory=dict)  # system: …, rolls
 
 
 def all_distances(data: EvaluationSet, *, rivals: bool = True) -> dict[str, np.ndarray]:
-    """Return the distance matrix of every system: the embeddings given, no model, rivals, fusion.
+    """Return the distance matrix of every system: the networks', no model, rivals, fusion.
 
-    Distances of embeddings are `matrices.standardized`: a hub, near to everything, is nobody's cover
-    for that. ``model_plain`` is the model without, and ``qmax_standardized`` is Qmax with it. Where the
-    model compares stretches too, ``model_whole`` is without both: the distances that are searched by.
+    Distances of networks are `matrices.standardized`: a hub, near to everything, is nobody's cover for
+    that; where windows were heard, those of `alignment` have a part in them. ``model_plain`` is the model
+    without both, and ``qmax_standardized`` is Qmax hubs corrected. Where the model compares stretches too,
+    ``model_whole`` is by wholes alone, not corrected: the distances that are searched by.
     """
-    plain = {
-        name: matrices.of_embeddings(x, rolls, data.windows.get(name, ()))
-        for name, (x, rolls) in data.embeddings.items()
-    }
-    found = {name: matrices.standardized(d) for name, d in plain.items()}
+    plain = {name: matrices.of_heard(*heard) for name, heard in data.heard.items()}
+    found = {name: _best(plain[name], *heard) for name, heard in data.heard.items()}
     found["no_model"] = matrices.of_tensors(data.chromas)
     if "model" in plain:
         found["model_plain"] = plain["model"]
-        if "model" in data.windows:
-            found["model_whole"] = matrices.of_embeddings(*data.embeddings["model"])
+        heard, n_rolls = data.heard["model"]
+        if heard[0].stretches:
+            wholes = np.stack([x.wholes for x in heard])
+            found["model_whole"] = matrices.of_embeddings(wholes, n_rolls)
     if rivals:
         found["fourier2d"] = fourier2d.distances(data.chromas)
         found["qmax"] = qmax.distances(data.chromas)
         found["qmax_standardized"] = matrices.standardized(found["qmax"])
         if "model" in plain:
-            found["model_qmax"] = matrices.fused(plain["model"], found["qmax"])
+            found["model_qmax"] = matrices.fused(found["model"], found["qmax"])
     return found
+
+
+def _best(plain: np.ndarray, heard: list[Heard], n_rolls: int) -> np.ndarray:
+    """Return a network's distances, hubs corrected, with alignment where windows were heard."""
+    if heard[0].windows is None:
+        return matrices.standardized(plain)
+    aligned = alignment.distances(heard, n_rolls)
+    return matrices.fused(plain, aligned, weights=(1 - alignment.WEIGHT, alignment.WEIGHT))
 
 
 def figures(

@@ -25,7 +25,7 @@ from lib.io.errors import InputError
 from lib.training import networks
 from schemas.embeddings import EMBEDDINGS
 
-UNTRAINED = "untrained"
+SHORTEST = 16  # frames
 
 
 @lru_cache(maxsize=2)
@@ -59,14 +59,18 @@ def embed(network: torch.nn.Module, tensor: np.ndarray, *, crop_frames: int | No
     crop_frames : int or None
         Length of the pieces whose embeddings are averaged; None = the whole at once.
     """
+    tensor = long_enough(tensor)
     n = tensor.shape[1]
-    size = min(crop_frames or max(n, 16), max(n, 16))
-    if n < size:
-        tensor = np.tile(tensor, (1, -(-size // n)))[:, :size]
-        n = size
+    size = min(crop_frames or n, n)
     pieces = np.stack([tensor[:, i : i + size] for i in range(0, n - size + 1, size)])
     mean = network(torch.from_numpy(pieces)).mean(dim=0)
     return torch.nn.functional.normalize(mean, dim=0).numpy()
+
+
+def long_enough(tensor: np.ndarray) -> np.ndarray:
+    """Return a recording, repeated where it has fewer frames than a network needs."""
+    n = tensor.shape[1]
+    return tensor if n >= SHORTEST else np.tile(tensor, (1, -(-SHORTEST // n)))[:, :SHORTEST]
 
 
 def at_tempi(
@@ -86,48 +90,6 @@ def at_tempo(tensor: np.ndarray, tempo: float) -> np.ndarray:
     return tensor if tempo == 1 else augment.stretch_time(tensor, 1 / tempo)
 
 
-@torch.no_grad()
-def in_windows(network: torch.nn.Module, tensor: np.ndarray, length: int, hop: int) -> np.ndarray:
-    """Return the embeddings of a recording's stretches, (m, d); of a shorter one, of the whole.
-
-    Parameters
-    ----------
-    tensor : np.ndarray, shape (n_bins, T), float32
-    length, hop : int
-        Of the stretches [frames]; the last ends with the recording.
-    """
-    n = tensor.shape[1]
-    if n <= length:
-        return embed(network, tensor, crop_frames=None)[None]
-    starts = [*range(0, n - length, hop), n - length]
-    return network(torch.from_numpy(np.stack([tensor[:, s : s + length] for s in starts]))).numpy()
-
-
-def heard(
-    network: torch.nn.Module,
-    tensor: np.ndarray,
-    *,
-    crop_frames: int | None,
-    windows: tuple[int, int] | None,
-) -> np.ndarray:
-    """Return the embeddings of the whole and, with ``windows``, of its stretches, (1 + m, d).
-
-    ``windows`` is their length and hop [frames], as `in_windows` has it.
-    """
-    whole = embed(network, tensor, crop_frames=crop_frames)[None]
-    return np.concatenate([whole, in_windows(network, tensor, *windows)]) if windows else whole
-
-
-def window_frames(
-    windows_s: tuple[float, float] | None, frames_per_second: float
-) -> tuple[int, int] | None:
-    """Return length and hop of stretches in frames, from seconds; None stays None."""
-    if windows_s is None:
-        return None
-    length_s, hop_s = windows_s
-    return round(length_s * frames_per_second), round(hop_s * frames_per_second)
-
-
 def crop_frames_of(config: dict[str, Any], frames_per_second: float) -> int | None:
     """Return the crop for a model's config: None for a network that sees the whole."""
     whole = config["network"] in networks.WHOLE
@@ -135,18 +97,9 @@ def crop_frames_of(config: dict[str, Any], frames_per_second: float) -> int | No
 
 
 def embed_rows(
-    spectrograms: DataFrame,
-    model_id: str,
-    config: dict[str, Any],
-    weights: bytes | None,
-    tempo: float = 1.0,
-    windows_s: tuple[float, float] | None = None,
+    spectrograms: DataFrame, model_id: str, config: dict[str, Any], weights: bytes | None
 ) -> DataFrame:
-    """Return rows of `embeddings`; takes rows of `spectrograms` of the model's representation.
-
-    Of queries ``tempo`` is how many times their own tempo they are heard at, and with ``windows_s``,
-    length and hop [s], the embeddings of their stretches follow in the same vector.
-    """
+    """Return rows of `embeddings`; takes rows of `spectrograms` of the model's representation."""
     network, seed = config["network"], int(config.get("seed", 0))
     # Broadcast: Spark refuses a second file of one name in a session, and all weights have one name.
     shipped = spectrograms.sparkSession.sparkContext.broadcast(weights)
@@ -157,20 +110,14 @@ def embed_rows(
         for batch in batches:
             rows = []
             for r in batch.to_pylist():
-                tensor = at_tempo(tensors.of_row(r), tempo)
-                rate = r["frames_per_second"]
-                told = heard(
-                    net,
-                    tensor,
-                    crop_frames=crop_frames_of(config, rate),
-                    windows=window_frames(windows_s, rate),
-                )
+                crop_frames = crop_frames_of(config, r["frames_per_second"])
+                vector = embed(net, tensors.of_row(r), crop_frames=crop_frames)
                 rows.append(
                     {
                         "recording_id": r["recording_id"],
                         "model_id": model_id,
                         "segment": r["segment"],
-                        "vector": told.ravel().tolist(),
+                        "vector": vector.tolist(),
                         "shape": list(networks.shape_of(net)),
                         "parameters_id": r["parameters_id"],
                         "sha256": r["sha256"],

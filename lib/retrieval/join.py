@@ -12,7 +12,6 @@ from pyspark.sql import functions as F
 from lib.audio import spectrograms, tensors
 from lib.io.errors import InputError
 from lib.io.lake import Lake
-from lib.retrieval import embed
 from lib.retrieval.registry import Network
 from lib.training.config import PRESETS
 from lib.training.loader import crop
@@ -63,7 +62,7 @@ def joined(networks: Sequence[Network], crops: np.ndarray) -> CoverNet:
     """
     nets = []
     for network in networks:
-        net = embed.load(network.config["network"], network.weights, int(network.config["seed"]))
+        net = network.net
         if not isinstance(net, CoverNet):
             raise InputError(
                 f"models to join must be covernets, got {network.model_id!r} of kind "

@@ -10,33 +10,55 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from lib.retrieval.hearing import Heard
 from lib.training.distances import distance, similarity_matrix
 
 
-def of_embeddings(
-    vectors: np.ndarray, n_rolls: int, windows: Sequence[Sequence[np.ndarray]] = ()
-) -> np.ndarray:
+def of_embeddings(vectors: np.ndarray, n_rolls: int) -> np.ndarray:
     """Return distances of unit embeddings (n, d), for covernet at the best of 12 rolls.
 
     Of (n, k, d), each recording at k tempi, its own first: as a query at the nearest of its tempi from
-    the others at their own. With ``windows``, (m, d) of every recording's stretches at each of its
-    tempi, how near two wholes are and how near their nearest stretches are count alike.
+    the others at their own.
     """
-    x = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32))
-    heard = x[:, None] if x.ndim == 2 else x
-    near = [similarity_matrix(heard[:, i], heard[:, 0], n_rolls) for i in range(heard.shape[1])]
-    alike = torch.stack(near).amax(dim=0)
-    if len(windows):
-        alike = (alike + _nearest_windows(windows, n_rolls)) / 2
+    return _of_similarities(_of_wholes(vectors, n_rolls))
+
+
+def of_heard(heard: Sequence[Heard], n_rolls: int) -> np.ndarray:
+    """Return distances of what was heard of n recordings, each as a query at the nearest of its tempi.
+
+    Where stretches were heard, how near two wholes are and how near their nearest stretches are count
+    alike.
+    """
+    alike = _of_wholes(np.stack([x.wholes for x in heard]), n_rolls)
+    if heard[0].stretches:
+        alike = (alike + _of_stretches([x.stretches for x in heard], n_rolls)) / 2
+    return _of_similarities(alike)
+
+
+def rolled(vectors: np.ndarray, n_rolls: int) -> np.ndarray:
+    """Return embeddings (n, d) in all keys, (n_rolls, n, d): their rows rolled by 0, 1 and so on."""
+    rows = vectors.reshape(len(vectors), n_rolls, -1)
+    return np.stack([np.roll(rows, s, axis=1).reshape(vectors.shape) for s in range(n_rolls)])
+
+
+def _of_similarities(alike: torch.Tensor) -> np.ndarray:
     return symmetric(distance(alike).numpy().astype(np.float64))
 
 
-def _nearest_windows(windows: Sequence[Sequence[np.ndarray]], n_rolls: int) -> torch.Tensor:
+def _of_wholes(vectors: np.ndarray, n_rolls: int) -> torch.Tensor:
+    """Return (n, n) similarities of a whole of i, at any tempo, to that of j at its own."""
+    x = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32))
+    heard = x[:, None] if x.ndim == 2 else x
+    near = [similarity_matrix(heard[:, i], heard[:, 0], n_rolls) for i in range(heard.shape[1])]
+    return torch.stack(near).amax(dim=0)
+
+
+def _of_stretches(stretches: Sequence[Sequence[np.ndarray]], n_rolls: int) -> torch.Tensor:
     """Return (n, n) similarities of a stretch of i, at any tempo, to the nearest of j's at its own."""
-    own = [torch.from_numpy(np.asarray(at_tempi[0], np.float32)) for at_tempi in windows]
+    own = [torch.from_numpy(np.asarray(at_tempi[0], np.float32)) for at_tempi in stretches]
     lengths, answering = [len(x) for x in own], torch.cat(own)
     rows = []
-    for at_tempi in windows:
+    for at_tempi in stretches:
         asking = torch.from_numpy(np.concatenate(at_tempi).astype(np.float32))
         near = similarity_matrix(answering, asking, n_rolls).amax(dim=1)
         rows.append(torch.stack([x.max() for x in near.split(lengths)]))
@@ -79,12 +101,12 @@ def standardized(distances: np.ndarray) -> np.ndarray:
     return symmetric(scores)
 
 
-def fused(*systems: np.ndarray) -> np.ndarray:
-    """Return the mean of the systems' `standardized` distances: each has one voice.
+def fused(*systems: np.ndarray, weights: Sequence[float] | None = None) -> np.ndarray:
+    """Return the mean of the systems' `standardized` distances: each has one voice, or so much of one.
 
     References
     ----------
     Chen, Li, Xiao. "Fusing similarity functions for cover song identification." Multimedia Tools
     and Applications 2018.
     """
-    return np.mean([standardized(d) for d in systems], axis=0)
+    return np.average([standardized(d) for d in systems], axis=0, weights=weights)

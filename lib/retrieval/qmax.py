@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import numpy as np
 from joblib import Parallel, delayed
-from numba import njit
 
-STACK, KAPPA, GAP_ONSET, GAP_EXTENSION = 9, 0.095, 0.5, 0.5
+from lib.retrieval.paths import longest_path
+
+STACK, KAPPA, GAP = 9, 0.095, 0.5
 FRAME_S, MAX_FRAMES = 0.5, 1200
 
 
@@ -49,41 +50,13 @@ def recurrence(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (squares <= rows[:, None]) & (squares <= columns[None])
 
 
-@njit(cache=False, fastmath=False, nogil=True)
-def longest_path(
-    plot: np.ndarray, onset: float, extension: float
-) -> tuple[float, int, int, int, int]:  # pragma: no cover
-    """Return Qmax, the recursion's largest value, and where its path begins and ends.
-
-    Serrà et al., equation 7: a mark of ``plot`` adds 1 to the best of three predecessors, a gap takes
-    ``onset`` or ``extension`` away. Beginning and end are (row, column, row, column).
-    """
-    n, m = plot.shape
-    q, begun = np.zeros((n, m)), np.zeros((n, m), np.int64)
-    best, last = 0.0, 0
-    for i in range(2, n):
-        for j in range(2, m):
-            here = i * m + j
-            value, first = 0.0, here
-            for k in (here - m - 1, here - 2 * m - 1, here - m - 2):
-                before = q[k // m, k % m]
-                if not plot[i, j]:
-                    before -= onset if plot[k // m, k % m] else extension
-                if before > value:
-                    value, first = before, begun[k // m, k % m]
-            if plot[i, j]:
-                value += 1.0
-            q[i, j], begun[i, j] = value, first
-            if value > best:
-                best, last = value, here
-    first = begun[last // m, last % m]
-    return best, first // m, first % m, last // m, last % m
-
-
 def path_of(a: np.ndarray, b: np.ndarray, semitones: int) -> tuple[float, int, int, int, int]:
-    """Return `longest_path` of two recordings' `features`, b turned by so many semitones."""
+    """Return `longest_path` of two recordings' `features`, b turned by so many semitones.
+
+    Serrà et al., equation 7, with one penalty for the onset of a gap and for its extension.
+    """
     plot = recurrence(a, np.roll(b, semitones, axis=1))
-    return longest_path(plot, GAP_ONSET, GAP_EXTENSION)
+    return longest_path(np.where(plot, np.float32(1), np.float32(-GAP)))
 
 
 def pair_distance(a: np.ndarray, b: np.ndarray) -> float:

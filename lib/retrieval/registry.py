@@ -10,6 +10,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from lib.io.errors import InputError
 from lib.io.lake import Lake
 from lib.io.models import Model, find, newest
@@ -29,6 +31,11 @@ class Network:
     config: dict[str, Any]
 
     @property
+    def net(self) -> torch.nn.Module:
+        """The network, ready to embed."""
+        return embed.load(self.config["network"], self.weights, int(self.config.get("seed", 0)))
+
+    @property
     def n_rolls(self) -> int:
         """Rolls tried when two embeddings are compared."""
         return 12 if self.config["network"] == "covernet" else 1
@@ -41,8 +48,21 @@ class Network:
     @property
     def windows_s(self) -> tuple[float, float] | None:
         """Length and hop of the stretches that recordings are compared by besides [s]; None: not at all."""
-        length_and_hop = self.config.get("windows_s")
-        return tuple(length_and_hop) if length_and_hop else None
+        return self._length_and_hop("windows_s")
+
+    @property
+    def alignment_s(self) -> tuple[float, float] | None:
+        """Length and hop of the windows that recordings are aligned by besides [s]; None: not at all."""
+        return self._length_and_hop("alignment_s")
+
+    def _length_and_hop(self, key: str) -> tuple[float, float] | None:
+        said = self.config.get(key)
+        if said and self.config["network"] != "covernet":
+            raise InputError(
+                f"{key} on a model's card is for covernet, got network {self.config['network']!r}; "
+                "take it off"
+            )
+        return (float(said[0]), float(said[1])) if said else None
 
 
 def untrained(like: str = "covernet", seed: int = 0) -> Network:

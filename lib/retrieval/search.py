@@ -65,10 +65,9 @@ def heard(path: str, network: Network) -> tuple[np.ndarray, np.ndarray]:
 
 def embeddings_of(tensor: np.ndarray, network: Network) -> np.ndarray:
     """Return the embeddings of a query, a tensor of the network's representation: (k, d)."""
-    net = embed.load(network.config["network"], network.weights, int(network.config.get("seed", 0)))
     rate = parameters(network.config["representation"]).frames_per_second
     crop_frames = embed.crop_frames_of(network.config, rate)
-    return embed.at_tempi(net, tensor, network.tempi, crop_frames=crop_frames)
+    return embed.at_tempi(network.net, tensor, network.tempi, crop_frames=crop_frames)
 
 
 @dataclass(frozen=True)

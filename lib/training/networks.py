@@ -221,6 +221,7 @@ class CoverNet(nn.Module):
     """
 
     WIDEST = 320  # numbers a row: all of five towers; those that are left out of seven say little
+    STRIDE = 8  # frames of the input that a step of the blocks stands for
 
     def __init__(self, towers: int = 1, width: int = 32) -> None:
         super().__init__()
@@ -235,15 +236,51 @@ class CoverNet(nn.Module):
 
     def rows(self, x: torch.Tensor) -> torch.Tensor:
         """Embed (B, 36, T) as (B, 12, d), unit norm, in the recording's own key."""
-        rows = self.head(self.spread(x)[..., None])[..., 0].transpose(1, 2)
+        return self.rows_of(self.spread(x))
+
+    def rows_of(self, spread: torch.Tensor) -> torch.Tensor:
+        """Return the (B, 12, d) of what moved how much, (B, channels, 12)."""
+        rows = self.head(spread[..., None])[..., 0].transpose(1, 2)
         rows = rows - rows.mean(dim=1, keepdim=True)
         return F.normalize(rows.flatten(1), dim=1).reshape(rows.shape)
 
     def spread(self, x: torch.Tensor) -> torch.Tensor:
         """Return how much each channel moves on each pitch class: (B, 36, T) to (B, channels, 12)."""
+        return _spread(self.activations(x))
+
+    def activations(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Return what each tower tells of (B, 36, T): (B, channels, 12, T / STRIDE)."""
         x = x.reshape(len(x), 3, 12, -1)
-        told = [tower(x).float().var(dim=3, correction=0) for tower in self.towers]
-        return (torch.cat(told, dim=1) + 1e-20).sqrt()  # whose slope at 0 would have no end
+        return [tower(x).float() for tower in self.towers]
+
+    def passages(self, x: torch.Tensor, cuts: Sequence[tuple[int, int]]) -> list[torch.Tensor]:
+        """Embed one recording (36, T) and its passages, each heard with what is around it.
+
+        Parameters
+        ----------
+        cuts : (length, hop) [frames] of each kind of passages; the last of a kind ends with the recording
+
+        Returns
+        -------
+        list of torch.Tensor
+            (1, 12 * d) of the whole, as `forward` has it, then (m, 12 * d) of each kind, of unit norm
+            and in the key that the whole is turned to; of a shorter recording the whole itself.
+        """
+        told = self.activations(x[None])
+        n = told[0].shape[3]
+        found = [self.rows_of(_spread(told))]
+        for length, hop in (tuple(max(round(f / self.STRIDE), 1) for f in cut) for cut in cuts):
+            starts = [*range(0, n - length, hop), n - length] if n > length else [0]
+            of_all = [_spread([y[..., s : s + length] for y in told]) for s in starts]
+            found.append(self.rows_of(torch.cat(of_all)))
+        first = int(_strongest(found[0]))
+        return [rows.roll(-first, dims=1).flatten(1) for rows in found]
+
+
+def _spread(told: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return the standard deviations over time of the towers' (B, channels, 12, T)."""
+    variance = torch.cat([y.var(dim=3, correction=0) for y in told], dim=1)
+    return (variance + 1e-20).sqrt()  # whose slope at 0 would have no end
 
 
 def side_by_side(networks: Sequence[CoverNet]) -> CoverNet:
@@ -267,9 +304,14 @@ def n_towers(weights: Mapping[str, torch.Tensor]) -> int:
 
 def turn_to_strongest(rows: torch.Tensor) -> torch.Tensor:
     """Roll (B, 12, d) so that the row of largest norm comes first."""
-    first = rows.detach().pow(2).sum(dim=2).argmax(dim=1)
+    first = _strongest(rows)
     index = (torch.arange(12, device=rows.device)[None] + first[:, None]) % 12
     return rows.gather(1, index[:, :, None].expand_as(rows))
+
+
+def _strongest(rows: torch.Tensor) -> torch.Tensor:
+    """Return (B,) which row of (B, 12, d) has the largest norm."""
+    return rows.detach().pow(2).sum(dim=2).argmax(dim=1)
 
 
 def shape_of(network: nn.Module) -> tuple[int, ...]:

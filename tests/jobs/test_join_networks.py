@@ -75,9 +75,9 @@ def test_joining_again_finds_the_same_network(spark, made):
 
 def test_a_joined_network_does_not_take_over_what_a_card_says_of_distances():
     shipped = registry.resolve(None, "shipped")
-    assert {"calibration", "tempi", "windows_s"} <= set(shipped.config)
+    assert {"alignment_s", "calibration", "tempi", "windows_s"} <= set(shipped.config)
     config = join.config_of([shipped, registry.untrained()])
-    assert not {"calibration", "tempi", "windows_s", "sha256"} & set(config)
+    assert not {"alignment_s", "calibration", "tempi", "windows_s", "sha256"} & set(config)
     assert (config["crop_s"], config["joined"][1]) == (60.0, "untrained-covernet")
 
 

@@ -17,7 +17,8 @@ from lib.evaluation.evaluate import all_distances
 from lib.evaluation.report import NAMES
 from lib.io.job import DONE
 from lib.io.lake import Lake
-from lib.retrieval import embed, matrices, registry
+from lib.retrieval import matrices, registry
+from lib.retrieval.hearing import hear
 from schemas.evaluations import EVALUATIONS
 from schemas.models import MODELS
 from schemas.registry import TABLES
@@ -73,22 +74,24 @@ def test_trained_network_beats_chance_and_itself_untrained(spark, made):
     assert model > 1.5 * found["chance"]
 
 
-def test_shipped_network_is_judged_by_wholes_and_nearest_stretches(spark, made):
+def test_shipped_network_is_judged_by_wholes_nearest_stretches_and_alignment(spark, made):
     network = registry.resolve(None, "shipped")
     network = replace(network, config=network.config | {"tempi": [1.0, 1.25], "windows_s": [8, 4]})
     data = collect.from_lake(lake_of(spark, made), "demo", {"model": network})
-    net = embed.load("covernet", network.weights, 0)
-    assert len(data.windows["model"]) == len(data.chromas)
-    for chroma, at_tempi in zip(data.chromas, data.windows["model"], strict=True):
-        for tempo, found in zip(network.tempi, at_tempi, strict=True):
-            here = embed.in_windows(net, embed.at_tempo(chroma, tempo), 32, 16)
-            assert len(found) > 1
-            np.testing.assert_allclose(found, here, atol=1e-5)
+    heard, rolls = data.heard["model"]
+    assert len(heard) == len(data.chromas)
+    for chroma, found in zip(data.chromas, heard, strict=True):
+        here = hear(network, chroma, 4.0)
+        np.testing.assert_allclose(found.wholes, here.wholes, atol=1e-5)
+        assert [len(x) for x in found.stretches] == [len(x) for x in here.stretches]
+        np.testing.assert_allclose(found.windows, here.windows, atol=1e-3)
     distances = all_distances(data, rivals=False)
-    wholes, rolls = data.embeddings["model"]
+    wholes = np.stack([x.wholes for x in heard])
     assert wholes.shape[:2] == (len(data.chromas), 2)
     np.testing.assert_array_equal(distances["model_whole"], matrices.of_embeddings(wholes, rolls))
     assert np.abs(distances["model_plain"] - distances["model_whole"]).max() > 0.01
+    corrected = matrices.standardized(distances["model_plain"])
+    assert np.abs(distances["model"] - corrected).max() > 0.1
 
 
 def test_no_test_recording_is_in_a_triplet(spark, made):

@@ -5,6 +5,7 @@ import torch
 from lib.audio.augment import stretch_time
 from lib.audio.representations import roll_key
 from lib.retrieval import embed, fourier2d, matrices, qmax
+from lib.retrieval.paths import longest_path
 from lib.retrieval.registry import untrained
 from lib.training import networks
 
@@ -35,11 +36,11 @@ def slow_qmax(plot):
 
 def test_compiled_qmax_equals_the_naive_loop():
     plot = np.random.default_rng(0).random((30, 40)) < 0.3
-    assert qmax.longest_path(plot, 0.5, 0.5)[0] == slow_qmax(plot)
+    assert longest_path(np.where(plot, 1, -qmax.GAP))[0] == slow_qmax(plot)
 
 
 def test_qmax_of_a_diagonal_is_its_length():
-    assert qmax.longest_path(np.eye(20, dtype=bool), 0.5, 0.5) == (18, 2, 2, 19, 19)
+    assert longest_path(np.where(np.eye(20), 1, -qmax.GAP)) == (18, 2, 2, 19, 19)
 
 
 def test_qmax_finds_a_transposed_copy_nearer_than_another_song():
@@ -170,67 +171,3 @@ def test_a_recording_played_faster_is_nearer_once_it_is_heard_at_other_tempi():
     ]
     own, several = ([d[i, 6 + i] for i in range(6)] for d in near)
     assert np.mean(several) < 0.8 * np.mean(own)
-
-
-def unit(x):
-    return x / np.linalg.norm(x, axis=-1, keepdims=True)
-
-
-def test_nearest_stretches_count_as_much_as_wholes_as_in_loops():
-    rng = np.random.default_rng(1)
-    wholes = unit(rng.normal(size=(4, 24)))
-    windows = [
-        [unit(rng.normal(size=(m, 24))) for m in ms] for ms in ((1, 2), (3, 1), (2, 2), (5, 4))
-    ]
-    found = matrices.of_embeddings(wholes, 12, windows)
-
-    def alike(a, b):
-        return max(a @ np.roll(b.reshape(12, 2), s, axis=0).ravel() for s in range(12))
-
-    for i in range(4):
-        for j in range(i):
-            apart = []
-            for asked, own in ((i, j), (j, i)):  # at both of its tempi, of the other's at its own
-                heard = np.concatenate(windows[asked])
-                nearest = max(alike(a, b) for a in heard for b in windows[own][0])
-                apart.append(np.sqrt(2 - alike(wholes[i], wholes[j]) - nearest))
-            assert found[i, j] == pytest.approx(np.mean(apart), abs=1e-4)
-
-
-def test_stretches_cover_the_recording_and_are_the_whole_where_it_is_short():
-    net = networks.build("covernet").eval()
-    x = chroma(3, 130)
-    x = np.tile(x, (1, -(-230 // x.shape[1])))[:, :230]
-    found = embed.in_windows(net, x, 100, 50)
-    assert len(found) == 4  # from 0, 50, 100, and the last from 130
-    for row, start in zip(found, (0, 50, 100, 130), strict=True):
-        alone = embed.embed(net, x[:, start : start + 100], crop_frames=None)
-        np.testing.assert_allclose(row, alone, atol=1e-5)
-    np.testing.assert_array_equal(
-        embed.in_windows(net, x[:, :100], 100, 50)[0],
-        embed.embed(net, x[:, :100], crop_frames=None),
-    )
-    wholes = np.stack([embed.embed(net, x[:, i : i + 90], crop_frames=None) for i in (0, 40, 80)])
-    np.testing.assert_allclose(
-        matrices.of_embeddings(wholes, 12, [[x] for x in wholes[:, None]]),
-        matrices.of_embeddings(wholes, 12),
-        atol=1e-4,
-    )
-
-
-def test_one_chorus_in_two_medleys_is_found_by_stretches_not_by_wholes():
-    torch.manual_seed(0)
-    net = networks.build("covernet").eval()
-    rng = np.random.default_rng(2)
-    part = lambda: rng.random((36, 20)).repeat(8, axis=1).astype(np.float32)  # noqa: E731
-    chorus = part()
-    medleys = [np.concatenate([part(), part(), chorus, part()], axis=1) for _ in range(2)]
-    medleys += [np.concatenate([part() for _ in range(4)], axis=1) for _ in range(4)]
-    wholes = np.stack([embed.embed(net, x, crop_frames=None) for x in medleys])
-    gaps = []
-    for windows in ((), [[embed.in_windows(net, x, 160, 160)] for x in medleys]):
-        d = matrices.of_embeddings(wholes, 12, windows)
-        others = np.delete(d[np.triu_indices(6, 1)], 0)  # the first is the pair that shares it
-        gaps.append(others.min() - d[0, 1])
-    assert gaps[1] > 0.1
-    assert gaps[1] > gaps[0] + 0.1

@@ -1,0 +1,73 @@
+"""Local alignment of what a network hears, window by window: the order of a song, not its sum alone.
+
+*Conventions.* Windows (t, d) of unit norm, as `lib.retrieval.hearing.Heard` has them, d = n_rolls rows
+after one another. Two recordings are aligned in the key in which their wholes are nearest. What a pair of
+windows adds to a path is by how much they are more alike than strangers are and than each is with
+nine tenths of the other recording.
+
+References
+----------
+Smith, Waterman. "Identification of common molecular subsequences." Journal of Molecular Biology 1981.
+Serrà, Serra, Andrzejak. "Cross recurrence quantification for cover song identification." New Journal of
+Physics 2009 (neighbours on both sides, steps).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from lib.retrieval.hearing import Heard
+from lib.retrieval.matrices import rolled
+from lib.retrieval.paths import longest_path
+
+QUANTILE = 0.9
+STRANGERS = (
+    0.03  # one standard deviation of the similarity of two windows that have nothing in common
+)
+WEIGHT = 0.3  # of alignment beside wholes and stretches
+
+
+def gains(similarities: np.ndarray) -> np.ndarray:
+    """Return what each pair of windows adds to a path, from their similarities (t, u); float32.
+
+    0 is where a pair is as alike as the largest of: `STRANGERS`, and the `QUANTILE` of its row and of
+    its column.
+    """
+    of_row = np.quantile(similarities, QUANTILE, axis=1, keepdims=True)
+    of_column = np.quantile(similarities, QUANTILE, axis=0, keepdims=True)
+    usual = np.maximum(np.maximum(of_row, of_column), STRANGERS)
+    return (similarities - usual).astype(np.float32) / np.float32(STRANGERS)
+
+
+def score(a: np.ndarray, b: np.ndarray) -> float:
+    """Return how much two recordings' windows (t, d) and (u, d) gain along their longest path.
+
+    It is divided by the root of the geometric mean of their lengths: long recordings have more paths.
+    """
+    added = np.pad(gains(a @ b.T), ((2, 0), (2, 0)))  # whose first two count for nothing
+    return longest_path(added)[0] / float(len(a) * len(b)) ** 0.25
+
+
+def distances(heard: Sequence[Heard], n_rolls: int) -> np.ndarray:
+    """Return minus the `score` of every two recordings, (n, n), 0 on the diagonal; on all cores."""
+    wholes = np.stack([x.wholes[0] for x in heard])
+    windows = [np.asarray(x.windows) for x in heard]
+
+    def to_those_before(i: int) -> list[float]:
+        in_all_keys = rolled(windows[i].astype(np.float32), n_rolls)  # (n_rolls, t, d)
+        nearest = np.argmax(rolled(wholes[i : i + 1], n_rolls)[:, 0] @ wholes[:i].T, axis=0)
+        return [
+            -score(in_all_keys[roll], windows[j].astype(np.float32))
+            for j, roll in enumerate(nearest)
+        ]
+
+    found = np.zeros((len(heard), len(heard)))
+    rows = Parallel(n_jobs=-1, prefer="threads")(
+        delayed(to_those_before)(i) for i in range(1, len(heard))
+    )
+    for i, row in enumerate(rows, start=1):
+        found[i, :i] = row
+    return found + found.T
