@@ -27,6 +27,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table as Grid
+from sklearn.metrics import brier_score_loss
 
 from benchmarks import sung
 from benchmarks.measure import CORES, network_distances
@@ -37,7 +38,8 @@ from lib.audio.songs import compose
 from lib.audio.versions import PROGRAMS, Score, VersionSpec, arrange, sample_spec
 from lib.evaluation.intervals import Interval, paired_difference
 from lib.evaluation.metrics import per_query, queries
-from lib.retrieval import calibration, fourier2d, matrices, qmax
+from lib.retrieval import calibration, fourier2d, matrices, qmax, registry
+from lib.retrieval.hearing import hear
 
 SETS = ("demo", "tunes", "chorales", "bands", "alike")
 FIGURE = 4  # successive steps of a melody
@@ -226,29 +228,36 @@ def _told(lead: Interval) -> str:
     return f"{lead.value:+.3f} ({lead.low:+.3f} to {lead.high:+.3f})"
 
 
-def _by_wholes(model: str, chromas: list[np.ndarray]) -> np.ndarray:
-    """Return the distances that are searched by."""
-    found = distances_of(model, chromas)
-    return found.get("model_whole", found["model_plain"])
-
-
 def calibrate(folder: Path, models: list[str]) -> None:
-    """Print each model's line from distance to probability, fitted on the composed works alone."""
+    """Print each model's lines from distances and deviations to probability, fitted on composed works."""
     sets = read(folder)
     for model in models:
-        found = {name: (_by_wholes(model, x), works) for name, (x, works) in sets.items()}
-        line = calibration.fit(*found["demo"])
-        console.print_json(json.dumps({"model": model, "calibration": line.to_dict()}))
-        for name, (distances, works) in found.items():
-            i, j = np.triu_indices(len(works), 1)
-            called, same = (
-                line.probability(distances[i, j]) >= calibration.EVEN,
-                works[i] == works[j],
-            )
-            console.print(
-                f"  {name}: {called[same].mean():.0%} of covers called so, and {called[~same].mean():.0%} "
-                "of others"
-            )
+        network = registry.resolve(None, model)
+        wholes = {
+            name: np.stack([hear(network, x, CHROMA.frames_per_second).wholes for x in chromas])
+            for name, (chromas, _) in sets.items()
+        }
+        for kind, distances_of_wholes in (
+            ("calibration", matrices.of_embeddings),
+            ("calibration_of_deviations", matrices.as_searched),
+        ):
+            found = {name: distances_of_wholes(x, network.n_rolls) for name, x in wholes.items()}
+            line = calibration.fit(found["demo"], sets["demo"][1])
+            console.print_json(json.dumps({"model": model, kind: line.to_dict()}))
+            for name, distances in found.items():
+                console.print(f"  {name}: {_called(line, distances, sets[name][1])}")
+
+
+def _called(line: calibration.Calibration, distances: np.ndarray, works: np.ndarray) -> str:
+    i, j = np.triu_indices(len(works), 1)
+    said, same = line.probability(distances[i, j]), works[i] == works[j]
+    weight = np.where(same, 0.5 / same.sum(), 0.5 / (~same).sum())
+    brier = brier_score_loss(same, said, sample_weight=weight)
+    called = said >= calibration.EVEN
+    return (
+        f"{called[same].mean():.0%} of covers called so, and {called[~same].mean():.0%} of others; "
+        f"Brier score {brier:.3f}"
+    )
 
 
 def main() -> None:

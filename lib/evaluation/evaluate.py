@@ -33,17 +33,15 @@ def all_distances(data: EvaluationSet, *, rivals: bool = True) -> dict[str, np.n
     Distances of networks are `matrices.standardized`: a hub, near to everything, is nobody's cover for
     that; where windows were heard, those of `alignment` have a part in them. ``model_plain`` is the model
     without both, and ``qmax_standardized`` is Qmax hubs corrected. Where the model compares stretches too,
-    ``model_whole`` is by wholes alone, not corrected: the distances that are searched by.
+    ``model_whole`` is by wholes alone, corrected as a search corrects them.
     """
     plain = {name: matrices.of_heard(*heard) for name, heard in data.heard.items()}
     found = {name: _best(plain[name], *heard) for name, heard in data.heard.items()}
     found["no_model"] = matrices.of_tensors(data.chromas)
     if "model" in plain:
         found["model_plain"] = plain["model"]
-        heard, n_rolls = data.heard["model"]
-        if heard[0].stretches:
-            wholes = np.stack([x.wholes for x in heard])
-            found["model_whole"] = matrices.of_embeddings(wholes, n_rolls)
+        if data.heard["model"][0][0].stretches:
+            found["model_whole"] = as_searched(data)
     if rivals:
         found["fourier2d"] = fourier2d.distances(data.chromas)
         found["qmax"] = qmax.distances(data.chromas)
@@ -51,6 +49,12 @@ def all_distances(data: EvaluationSet, *, rivals: bool = True) -> dict[str, np.n
         if "model" in plain:
             found["model_qmax"] = matrices.fused(found["model"], found["qmax"])
     return found
+
+
+def as_searched(data: EvaluationSet) -> np.ndarray:
+    """Return the model's distances as `find_covers` has them: deviations, by wholes alone."""
+    heard, n_rolls = data.heard["model"]
+    return matrices.as_searched(np.stack([x.wholes for x in heard]), n_rolls)
 
 
 def _best(plain: np.ndarray, heard: list[Heard], n_rolls: int) -> np.ndarray:

@@ -70,11 +70,10 @@ def evaluate_set(
     return Evaluated(rows, summary | {"leaderboard": listed, "differences": differences} | result)
 
 
-def _reliability(network: Network, distances: dict, data: EvaluationSet) -> list[dict]:
+def _reliability(network: Network, data: EvaluationSet) -> list[dict]:
     """Return how right the probabilities of the model's card are here; [] where it has none."""
-    said = calibration.of_card(network.config)
-    searched = distances.get("model_whole", distances["model_plain"])
-    return calibration.reliability(said, searched, data.works) if said else []
+    said = calibration.of_card(network.config, deviations=True)
+    return calibration.reliability(said, evaluate.as_searched(data), data.works) if said else []
 
 
 def _setting(network: Network) -> str:
@@ -96,7 +95,7 @@ def _write_report(
         works=data.works,
         wrong=evaluate.wrong_answers(distances["model"], data),
         epochs=_epochs(lake, network.model_id),
-        reliability=_reliability(network, distances, data),
+        reliability=_reliability(network, data),
         facts={
             "model": network.model_id,
             "settings": {k: v for k, v in network.config.items() if v is not None},

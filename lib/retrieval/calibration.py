@@ -1,7 +1,8 @@
 """From a distance to a probability: how sure is it that two recordings are covers?
 
-*Conventions.* Distance is that of `lib.training.distances`, 0 to 2. The odds of covers are
-exp(intercept + slope * distance) where covers and others are equally many; what was known before
+*Conventions.* Distance is that of `lib.training.distances`, 0 to 2, or, where a cohort is known, its
+deviation (`lib.retrieval.cohort`): what is near among old tunes is far among pop songs. The odds of covers
+are exp(intercept + slope * distance) where covers and others are equally many; what was known before
 listening (`prior`) multiplies them. It is fitted on pairs of works that the network was not trained
 on, every work with the same weight.
 
@@ -41,9 +42,9 @@ class Calibration:
         return asdict(self)
 
 
-def of_card(config: Mapping[str, Any]) -> Calibration | None:
-    """Return the calibration that a model's card has, if any."""
-    said = config.get("calibration")
+def of_card(config: Mapping[str, Any], *, deviations: bool) -> Calibration | None:
+    """Return the calibration of distances, or of their deviations, that a model's card has, if any."""
+    said = config.get("calibration_of_deviations" if deviations else "calibration")
     return Calibration(**said) if said else None
 
 

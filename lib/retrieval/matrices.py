@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from lib.retrieval.cohort import deviations, usual
 from lib.retrieval.hearing import Heard
 from lib.training.distances import distance, similarity_matrix
 
@@ -95,10 +96,24 @@ def standardized(distances: np.ndarray) -> np.ndarray:
     ----------
     Schnitzer et al. "Local and global scaling reduce hubs in space." JMLR 2012.
     """
-    inside = np.where(np.eye(len(distances), dtype=bool), np.nan, distances)
-    mean, spread = np.nanmean(inside, axis=1), np.maximum(np.nanstd(inside, axis=1), 1e-9)
-    scores = (distances - mean[:, None]) / spread[:, None]
-    return symmetric(scores)
+    known = usual(_between_others(distances))
+    return symmetric(deviations(distances, known, known))
+
+
+def as_searched(wholes: np.ndarray, n_rolls: int) -> np.ndarray:
+    """Return deviations of unit embeddings (n, k, d) as a search in a lake of them has them.
+
+    Each asks at its k tempi, its own first, and the others answer at their own; what is usual for one
+    that answers is told by its own tempo alone. The mean of both directions.
+    """
+    asked = distance(_of_wholes(wholes, n_rolls)).numpy().astype(np.float64)
+    own = distance(_of_wholes(wholes[:, 0], n_rolls)).numpy().astype(np.float64)
+    asking, answering = (usual(_between_others(d)) for d in (asked, own))
+    return symmetric(deviations(asked, asking, answering))
+
+
+def _between_others(distances: np.ndarray) -> np.ndarray:
+    return np.where(np.eye(len(distances), dtype=bool), np.nan, distances)
 
 
 def fused(*systems: np.ndarray, weights: Sequence[float] | None = None) -> np.ndarray:

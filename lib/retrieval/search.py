@@ -1,10 +1,11 @@
 """Search of audio files among the embeddings of the lake: the nearest, how sure, and where they match.
 
-*Conventions.* Distance is that of `lib.training.distances`: 0 to 2. The probability of being a cover is
-`lib.retrieval.calibration`'s: the model's card has it, else it is fitted on the lake's validation works;
-with several candidates, one cover or none is expected among them. Without either there is the share of
-random pairs of the lake that are nearer. Where two match best comes from alignment of their chroma
-(`lib.retrieval.qmax`).
+*Conventions.* Distance is that of `lib.training.distances`: 0 to 2. In a lake of 30 recordings and more
+candidates are ordered by its deviation from what is usual there (`lib.retrieval.cohort`). The probability
+of being a cover is `lib.retrieval.calibration`'s: the model's card has it, else it is fitted on the lake's
+validation works; with several candidates, one cover or none is expected among them. Without either there is
+the share of random pairs of the lake that are nearer. Where two match best comes from alignment of their
+chroma (`lib.retrieval.qmax`).
 """
 
 from __future__ import annotations
@@ -24,15 +25,17 @@ from lib.audio.spectrograms import of_one_kind, tensor_of
 from lib.io import files
 from lib.io.errors import InputError
 from lib.io.lake import Lake
-from lib.retrieval import calibration, embed, matrices, nearest, qmax, registry
+from lib.retrieval import calibration, cohort, embed, matrices, nearest, qmax, registry
 from lib.retrieval.calibration import EVEN, Calibration
+from lib.retrieval.cohort import Usual
 from lib.retrieval.registry import Network
 from lib.training.loader import read_rows
 from schemas.embeddings import EMBEDDINGS
 from schemas.recordings import RECORDINGS
 from schemas.spectrograms import SPECTROGRAMS
 
-_SAMPLE, _MIN_WORKS = 500, 5
+_MIN_WORKS = 5
+_ORDERED, _ORDERED_BY_INDEX = 100, 20  # nearest that are put in order by their deviations
 
 
 def tensor_of_file(path: str, representation: str) -> np.ndarray:
@@ -79,25 +82,46 @@ class Known:
     vectors: np.ndarray  # (n, d)
     about: dict[str, tuple[str, ...]]  # by id: title, artist, work, split
 
+    @property
+    def corrects(self) -> bool:
+        """Whether there are enough recordings to tell what distances are usual."""
+        return len(self.ids) >= cohort.LEAST
+
+    @cached_property
+    def sample(self) -> np.ndarray:
+        """Rows of recordings drawn at random: the cohort."""
+        return np.random.default_rng(0).permutation(len(self.ids))[: cohort.MOST]
+
+    def usual(self, queries: Sequence[np.ndarray]) -> Usual:
+        """Return what distances to the cohort are usual for each query (k, d)."""
+        vectors, n_rolls = self.vectors[self.sample], self.network.n_rolls
+        to_cohort = [nearest.distances_to(x, vectors, n_rolls) for x in queries]
+        return cohort.usual(cohort.without_copies(np.stack(to_cohort)))
+
+    def apart(self, rows: np.ndarray) -> np.ndarray:
+        """Return how far these recordings are from one another, (n, n): deviations, else distances."""
+        d = matrices.of_embeddings(self.vectors[rows], self.network.n_rolls)
+        if not self.corrects:
+            return d
+        known = self.usual(self.vectors[rows][:, None])
+        return cohort.deviations(d, known, known)
+
     @cached_property
     def others(self) -> np.ndarray:
-        """Distances of random pairs of a sample: what "not a cover" looks like."""
-        chosen = np.random.default_rng(0).permutation(len(self.ids))[:_SAMPLE]
-        d = matrices.of_embeddings(self.vectors[chosen], self.network.n_rolls)
-        return d[np.triu_indices(len(chosen), 1)]
+        """How far random pairs of the sample are apart: what "not a cover" looks like."""
+        return self.apart(self.sample)[np.triu_indices(len(self.sample), 1)]
 
     @cached_property
     def calibration(self) -> Calibration | None:
-        """What turns distances into probabilities, or None where nothing is known to fit it on."""
-        if said := calibration.of_card(self.network.config):
+        """What turns `apart` into probabilities, or None where nothing is known to fit it on."""
+        if said := calibration.of_card(self.network.config, deviations=self.corrects):
             return said
         works = np.array([self.about[i][2] for i in self.ids])
         held = [self.about[i][3] == "validation" and self.about[i][2] != "" for i in self.ids]
-        rows = np.flatnonzero(held)[:_SAMPLE]
+        rows = np.flatnonzero(held)[: cohort.MOST]
         _, counts = np.unique(works[rows], return_counts=True)
         if (counts > 1).sum() >= _MIN_WORKS:
-            d = matrices.of_embeddings(self.vectors[rows], self.network.n_rolls)
-            return calibration.fit(d, works[rows])
+            return calibration.fit(self.apart(rows), works[rows])
         return None
 
     @cached_property
@@ -107,20 +131,35 @@ class Known:
 
     def nearest(
         self, query: np.ndarray, k: int, index: nearest.Index | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return (rows, distances) of the k nearest: exact, or by the index."""
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return (rows, distances, how far apart) of the best k, best first: exact, or by the index."""
         n_rolls = self.network.n_rolls
         if index is not None:
-            return index.nearest(query, self.vectors, self.keys, n_rolls, k)
-        d = nearest.distances_to(query, self.vectors, n_rolls)
-        rows = np.argsort(d, kind="stable")[:k]
-        return rows, d[rows]
+            many = max(k, _ORDERED_BY_INDEX)
+            rows, d = index.nearest(query, self.vectors, self.keys, n_rolls, many)
+        else:
+            to_all = nearest.distances_to(query, self.vectors, n_rolls)
+            rows = np.argsort(to_all, kind="stable")[: max(k, _ORDERED)]
+            d = to_all[rows]
+        far = d
+        if self.corrects:
+            answering = self.usual(self.vectors[rows][:, None])
+            far = cohort.deviations(d[None], self.usual([query]), answering)[0]
+        order = np.argsort(far, kind="stable")[:k]
+        return rows[order], d[order], far[order]
 
-    def sure(self, distances: np.ndarray, n_candidates: int) -> list[dict[str, object]]:
-        """Return how sure each distance is, as columns of an answer."""
+    def pair(self, a: np.ndarray, b: np.ndarray, distances: np.ndarray) -> float:
+        """Return how far two files (k, d) are apart; ``distances``: a asking, b asking."""
+        if not self.corrects:
+            return float(distances.mean())
+        asking, answering = self.usual([a, b]), self.usual([b[:1], a[:1]])
+        return float(np.diag(cohort.deviations(np.diag(distances), asking, answering)).mean())
+
+    def sure(self, apart: np.ndarray, n_candidates: int) -> list[dict[str, object]]:
+        """Return how sure each is that is so far apart, as columns of an answer."""
         if self.calibration is None:
-            return [{"random pairs nearer": f"{np.mean(self.others <= d):.2%}"} for d in distances]
-        return probabilities(self.calibration, distances, n_candidates)
+            return [{"random pairs nearer": f"{np.mean(self.others <= d):.2%}"} for d in apart]
+        return probabilities(self.calibration, apart, n_candidates)
 
 
 def probabilities(
@@ -132,13 +171,23 @@ def probabilities(
 
 
 def known_to(lake: Lake, network: Network) -> Known:
-    """Read the embeddings of present recordings, straight from the tables' files.
+    """Return what the lake knows of present recordings.
 
     Raises
     ------
     InputError
         If the model has embedded nothing.
     """
+    known = _read(lake, network)
+    if not known.ids.size:
+        raise InputError(
+            f"embeddings must hold model {network.model_id}, got none; run embed_recordings"
+        )
+    return known
+
+
+def _read(lake: Lake, network: Network) -> Known:
+    """Read the embeddings of present recordings, straight from the tables' files."""
     names = ["recording_id", "title", "artist", "work_id", "split", "state"]
     about: dict[str, tuple[str, ...]] = {}
     for batch in read_rows(lake.snapshot(RECORDINGS), names, reader="arrow"):
@@ -153,10 +202,6 @@ def known_to(lake: Lake, network: Network) -> Known:
             if rid in about:
                 ids.append(rid)
                 vectors.append(vector)
-    if not ids:
-        raise InputError(
-            f"embeddings must hold model {network.model_id}, got none; run embed_recordings"
-        )
     return Known(network, np.array(ids), np.array(vectors, np.float32), about)
 
 
@@ -183,7 +228,7 @@ def search(lake: Lake, model: str, audio: Sequence[str], *, top: int) -> dict[st
     found: dict[str, object] = {"model": network.model_id, "searched": len(known.ids)}
     for path in audio:
         query, own = heard(path, network)
-        rows, d = known.nearest(query, top, index)
+        rows, d, far = known.nearest(query, top, index)
         chromas = _tensors(stored, known.ids[rows].tolist())
         answers = [
             {
@@ -192,10 +237,11 @@ def search(lake: Lake, model: str, audio: Sequence[str], *, top: int) -> dict[st
                 "artist": known.about[rid][1],
                 "distance": float(apart),
             }
+            | ({"deviation": float(deviation)} if known.corrects else {})
             | how_sure
             | qmax.match(own, chromas.get(rid))
-            for rid, apart, how_sure in zip(
-                known.ids[rows].tolist(), d, known.sure(d, len(known.ids)), strict=True
+            for rid, apart, deviation, how_sure in zip(
+                known.ids[rows].tolist(), d, far, known.sure(far, len(known.ids)), strict=True
             )
         ]
         found[path] = answers
@@ -229,20 +275,25 @@ def _tensors(stored: DataFrame, recording_ids: list[str]) -> dict[str, np.ndarra
 
 
 def compare_pair(lake: Lake, model: str, pair: Sequence[str]) -> dict[str, object]:
-    """Return whether two files are the same song: distance, how sure, and where they match."""
+    """Return whether two files are the same song: distance, how sure, and where they match.
+
+    Where the lake has embeddings of the model, their distance is compared with what is usual there.
+    """
     network = registry.resolve(lake, model)
     (a, chroma_a), (b, chroma_b) = (heard(path, network) for path in pair)
-    both = [nearest.distances_to(x, y[:1], network.n_rolls) for x, y in ((a, b), (b, a))]
-    apart = np.mean(both, axis=0)
-    sure: dict[str, object] = {}
-    if said := calibration.of_card(network.config):
-        (sure,) = probabilities(said, apart, 1)
-    elif lake.exists(EMBEDDINGS) and lake.exists(RECORDINGS):
-        (sure,) = known_to(lake, network).sure(apart, 1)
-    answer = {
+    both = [nearest.distances_to(x, y[:1], network.n_rolls)[0] for x, y in ((a, b), (b, a))]
+    answer: dict[str, object] = {
         "model": network.model_id,
         "first": pair[0],
         "second": pair[1],
-        "distance": float(apart[0]),
+        "distance": float(np.mean(both)),
     }
-    return answer | sure | qmax.match(chroma_a, chroma_b)
+    stored = lake.exists(EMBEDDINGS) and lake.exists(RECORDINGS)
+    if stored and (known := _read(lake, network)).ids.size:
+        apart = known.pair(a, b, np.array(both))
+        answer |= {"compared with": len(known.ids)}
+        answer |= {"deviation": apart} if known.corrects else {}
+        answer |= known.sure(np.array([apart]), 1)[0]
+    elif said := calibration.of_card(network.config, deviations=False):
+        answer |= probabilities(said, np.mean(both, keepdims=True), 1)[0]
+    return answer | qmax.match(chroma_a, chroma_b)

@@ -102,10 +102,10 @@ def test_another_vector_of_one_recording_has_another_key():
 def test_a_large_lake_is_searched_by_its_index(monkeypatch, tmp_path):
     recordings, lake = known(400), SimpleNamespace(files=str(tmp_path))
     query, kept = recordings.vectors[[7]], tmp_path / "index" / "m.npz"
-    exact, _ = recordings.nearest(query, 3, search.index_of(recordings, lake))
+    exact, *_ = recordings.nearest(query, 3, search.index_of(recordings, lake))
     assert not kept.exists()
     monkeypatch.setattr(nearest, "EXACT_UP_TO", 100)
-    by_index, _ = recordings.nearest(query, 3, search.index_of(recordings, lake))
+    by_index, *_ = recordings.nearest(query, 3, search.index_of(recordings, lake))
     assert kept.exists()
     assert exact[0] == by_index[0] == 7
 

@@ -101,6 +101,23 @@ def test_standardized_distances_are_the_mean_of_both_recordings_scores():
         assert found[i, j] == pytest.approx(np.mean(scores))
 
 
+def test_deviations_of_a_set_as_searched_are_as_in_loops():
+    """Queries at two tempi, candidates at their own; what is usual for each without itself."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(6, 2, 24))
+    x /= np.linalg.norm(x, axis=2, keepdims=True)
+    found = matrices.as_searched(x, 1)
+    asked = np.array([[min(np.linalg.norm(q - b[0]) for q in a) for b in x] for a in x])
+    own = np.array([[np.linalg.norm(a[0] - b[0]) for b in x] for a in x])
+    for i in range(6):
+        for j in range(i):
+            both = []
+            for a, b in ((i, j), (j, i)):
+                of_a, of_b = np.delete(asked[a], a), np.delete(own[b], b)
+                both += [(asked[a, b] - of.mean()) / of.std() for of in (of_a, of_b)]
+            assert found[i, j] == pytest.approx(np.mean(both), abs=1e-3)
+
+
 def test_fusing_a_system_with_itself_in_another_unit_is_the_system():
     d = matrices.symmetric(np.random.default_rng(1).random((6, 6)))
     np.testing.assert_allclose(matrices.fused(d, 40 * d), matrices.standardized(d), atol=1e-12)
