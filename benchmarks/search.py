@@ -60,7 +60,10 @@ def main() -> None:
     sets = [of_lake(asked.lake, asked.model)] if asked.lake else (made(n) for n in asked.rows)
     for x in sets:
         n = len(x)
-        keys = nearest.keys_of(np.arange(n).astype(str), x)
+        known = search.Known(
+            Network("made", None, {"network": "covernet"}), np.arange(n).astype(str), x, {}
+        )
+        keys = known.keys
         started = time.perf_counter()
         index = nearest.learn(x, keys)
         learnt = time.perf_counter() - started
@@ -71,7 +74,6 @@ def main() -> None:
             for k, shares in at.items():
                 shares.append(len(set(np.argsort(d)[:k]) & set(found[:k])) / k)
         query = x[:N_TEMPI]  # any three will do for the time
-        known = search.Known(Network("made", None, {"network": "covernet"}), keys, x, {})
         exact = timed(lambda q=query, of=known: of.nearest(q, 10, None), 3)
         fast = timed(lambda q=query, of=known, i=index: of.nearest(q, 10, i), 3)
         grid.add_row(
