@@ -19,7 +19,8 @@ from rich.table import Table as Grid
 
 from benchmarks.measure import session, timed
 from lib.io.lake import Lake
-from lib.retrieval import nearest, registry, search
+from lib.retrieval import nearest, registry
+from lib.retrieval.known import Known, known_to
 from lib.retrieval.registry import Network
 
 N_ROLLS, WIDTH, VERSIONS, SPREAD = 12, 320, 8, 0.9
@@ -45,7 +46,7 @@ def made(n: int) -> np.ndarray:
 def of_lake(uri: str, model: str) -> np.ndarray:
     """Return the embeddings that a lake holds of a covernet, in random order."""
     lake = Lake(session(), uri)
-    known = search.known_to(lake, registry.resolve(lake, model))
+    known = known_to(lake, registry.resolve(lake, model))
     return known.vectors[np.random.default_rng(0).permutation(len(known.vectors))]
 
 
@@ -60,7 +61,7 @@ def main() -> None:
     sets = [of_lake(asked.lake, asked.model)] if asked.lake else (made(n) for n in asked.rows)
     for x in sets:
         n = len(x)
-        known = search.Known(
+        known = Known(
             Network("made", None, {"network": "covernet"}), np.arange(n).astype(str), x, {}
         )
         keys = known.keys

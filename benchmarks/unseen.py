@@ -38,7 +38,7 @@ from lib.audio.songs import compose
 from lib.audio.versions import PROGRAMS, Score, VersionSpec, arrange, sample_spec
 from lib.evaluation.intervals import Interval, paired_difference
 from lib.evaluation.metrics import per_query, queries
-from lib.retrieval import calibration, fourier2d, matrices, qmax, registry
+from lib.retrieval import alignment, calibration, fourier2d, matrices, qmax, registry
 from lib.retrieval.hearing import hear
 
 SETS = ("demo", "tunes", "chorales", "bands", "alike")
@@ -229,31 +229,39 @@ def _told(lead: Interval) -> str:
 
 
 def calibrate(folder: Path, models: list[str]) -> None:
-    """Print each model's lines from distances and deviations to probability, fitted on composed works."""
+    """Print each model's lines to probability, of every kind, fitted on the composed works."""
     sets = read(folder)
     for model in models:
-        network = registry.resolve(None, model)
-        wholes = {
-            name: np.stack([hear(network, x, CHROMA.frames_per_second).wholes for x in chromas])
-            for name, (chromas, _) in sets.items()
-        }
-        for kind, distances_of_wholes in (
-            ("calibration", matrices.of_embeddings),
-            ("calibration_of_deviations", matrices.as_searched),
-        ):
-            found = {name: distances_of_wholes(x, network.n_rolls) for name, x in wholes.items()}
-            line = calibration.fit(found["demo"], sets["demo"][1])
-            console.print_json(json.dumps({"model": model, kind: line.to_dict()}))
-            for name, distances in found.items():
-                console.print(f"  {name}: {_called(line, distances, sets[name][1])}")
+        network, told = registry.resolve(None, model), {}
+        for name, (chromas, _) in sets.items():
+            heard = [hear(network, x, CHROMA.frames_per_second) for x in chromas]
+            wholes, n_rolls = np.stack([x.wholes for x in heard]), network.n_rolls
+            scores = -alignment.distances(heard, n_rolls) if network.alignment_s else None
+            of_distance = matrices.of_embeddings(wholes, n_rolls)
+            told[name] = of_distance, matrices.as_searched(wholes, n_rolls), scores
+        lines = {}
+        for place, kind in enumerate(calibration.KINDS):
+            aligned = kind.endswith("alignment")
+            if aligned and not network.alignment_s:
+                continue
+            found = {
+                name: (of_set[place % 2], of_set[2] if aligned else None)
+                for name, of_set in told.items()
+            }
+            distances, scores = found["demo"]
+            line = lines[kind] = calibration.fit(distances, sets["demo"][1], scores)
+            for name, (distances, scores) in found.items():
+                odds = line.log_odds(distances, 0.0 if scores is None else scores)
+                console.print(f"{kind}, {name}: {_called(odds, sets[name][1])}")
+        card = {"calibration": {kind: line.to_dict() for kind, line in lines.items()}}
+        console.print_json(json.dumps({"model": model} | card))
 
 
-def _called(line: calibration.Calibration, distances: np.ndarray, works: np.ndarray) -> str:
+def _called(log_odds: np.ndarray, works: np.ndarray) -> str:
     i, j = np.triu_indices(len(works), 1)
-    said, same = line.probability(distances[i, j]), works[i] == works[j]
+    said, same = calibration.probability(log_odds[i, j]), works[i] == works[j]
     weight = np.where(same, 0.5 / same.sum(), 0.5 / (~same).sum())
-    brier = brier_score_loss(same, said, sample_weight=weight)
-    called = said >= calibration.EVEN
+    brier, called = brier_score_loss(same, said, sample_weight=weight), said >= calibration.EVEN
     return (
         f"{called[same].mean():.0%} of covers called so, and {called[~same].mean():.0%} of others; "
         f"Brier score {brier:.3f}"

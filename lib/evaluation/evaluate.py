@@ -33,15 +33,23 @@ def all_distances(data: EvaluationSet, *, rivals: bool = True) -> dict[str, np.n
     Distances of networks are `matrices.standardized`: a hub, near to everything, is nobody's cover for
     that; where windows were heard, those of `alignment` have a part in them. ``model_plain`` is the model
     without both, and ``qmax_standardized`` is Qmax hubs corrected. Where the model compares stretches too,
-    ``model_whole`` is by wholes alone, corrected as a search corrects them.
+    ``model_whole`` is by wholes alone, corrected as a search corrects them; ``model_aligned`` is by alignment
+    alone, not corrected.
     """
     plain = {name: matrices.of_heard(*heard) for name, heard in data.heard.items()}
-    found = {name: _best(plain[name], *heard) for name, heard in data.heard.items()}
+    aligned = {
+        name: alignment.distances(*heard)
+        for name, heard in data.heard.items()
+        if heard[0][0].windows is not None
+    }
+    found = {name: _best(d, aligned.get(name)) for name, d in plain.items()}
     found["no_model"] = matrices.of_tensors(data.chromas)
     if "model" in plain:
         found["model_plain"] = plain["model"]
         if data.heard["model"][0][0].stretches:
             found["model_whole"] = as_searched(data)
+        if "model" in aligned:
+            found["model_aligned"] = aligned["model"]
     if rivals:
         found["fourier2d"] = fourier2d.distances(data.chromas)
         found["qmax"] = qmax.distances(data.chromas)
@@ -57,11 +65,10 @@ def as_searched(data: EvaluationSet) -> np.ndarray:
     return matrices.as_searched(np.stack([x.wholes for x in heard]), n_rolls)
 
 
-def _best(plain: np.ndarray, heard: list[Heard], n_rolls: int) -> np.ndarray:
-    """Return a network's distances, hubs corrected, with alignment where windows were heard."""
-    if heard[0].windows is None:
+def _best(plain: np.ndarray, aligned: np.ndarray | None) -> np.ndarray:
+    """Return a network's distances, hubs corrected, with those of alignment where there are any."""
+    if aligned is None:
         return matrices.standardized(plain)
-    aligned = alignment.distances(heard, n_rolls)
     return matrices.fused(plain, aligned, weights=(1 - alignment.WEIGHT, alignment.WEIGHT))
 
 

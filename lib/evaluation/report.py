@@ -28,8 +28,9 @@ NAMES = {
     "qmax": "Qmax",
     "qmax_standardized": "Qmax, hubs corrected",
     "model": "trained network",
-    "model_plain": "trained network, hubs not corrected",
-    "model_whole": "trained network, by whole recordings alone, hubs not corrected",
+    "model_plain": "trained network, not aligned, hubs not corrected",
+    "model_whole": "trained network, by whole recordings alone",
+    "model_aligned": "trained network, by alignment alone, hubs not corrected",
     "model_qmax": "trained network and Qmax together",
 }
 

@@ -70,10 +70,14 @@ def evaluate_set(
     return Evaluated(rows, summary | {"leaderboard": listed, "differences": differences} | result)
 
 
-def _reliability(network: Network, data: EvaluationSet) -> list[dict]:
-    """Return how right the probabilities of the model's card are here; [] where it has none."""
-    said = calibration.of_card(network.config, deviations=True)
-    return calibration.reliability(said, evaluate.as_searched(data), data.works) if said else []
+def _reliability(network: Network, distances: dict, data: EvaluationSet) -> list[dict]:
+    """Return how right the probabilities of `find_covers` are here; [] where the card has none."""
+    aligned = distances.get("model_aligned")
+    kind = "deviation" if aligned is None else "deviation and alignment"
+    if not (line := calibration.of_card(network.config, kind)):
+        return []
+    scores = 0.0 if aligned is None else -aligned
+    return calibration.reliability(line.log_odds(evaluate.as_searched(data), scores), data.works)
 
 
 def _setting(network: Network) -> str:
@@ -95,7 +99,7 @@ def _write_report(
         works=data.works,
         wrong=evaluate.wrong_answers(distances["model"], data),
         epochs=_epochs(lake, network.model_id),
-        reliability=_reliability(network, data),
+        reliability=_reliability(network, distances, data),
         facts={
             "model": network.model_id,
             "settings": {k: v for k, v in network.config.items() if v is not None},

@@ -15,6 +15,7 @@ Physics 2009 (neighbours on both sides, steps).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -42,26 +43,47 @@ def gains(similarities: np.ndarray) -> np.ndarray:
     return (similarities - usual).astype(np.float32) / np.float32(STRANGERS)
 
 
-def score(a: np.ndarray, b: np.ndarray) -> float:
-    """Return how much two recordings' windows (t, d) and (u, d) gain along their longest path.
+@dataclass(frozen=True)
+class Aligned:
+    """How much two recordings gain along their longest path, and where it is in each: (from, to) [windows]."""
 
-    It is divided by the root of the geometric mean of their lengths: long recordings have more paths.
+    score: float
+    here: tuple[int, int]
+    there: tuple[int, int]
+
+
+def align(a: np.ndarray, b: np.ndarray) -> Aligned:
+    """Align two recordings' windows (t, d) and (u, d), which are in one key.
+
+    The score is divided by the root of the geometric mean of their lengths: long recordings have more
+    paths.
     """
     added = np.pad(gains(a @ b.T), ((2, 0), (2, 0)))  # whose first two count for nothing
-    return longest_path(added)[0] / float(len(a) * len(b)) ** 0.25
+    gained, *ends = longest_path(added)
+    first_a, first_b, last_a, last_b = (max(place - 2, 0) for place in ends)
+    score = gained / float(len(a) * len(b)) ** 0.25
+    return Aligned(score, (first_a, last_a), (first_b, last_b))
+
+
+def of_pair(a: Heard, b: Heard, n_rolls: int) -> Aligned:
+    """Align two recordings in the key in which their wholes are nearest."""
+    roll = int(np.argmax(rolled(a.wholes[:1], n_rolls)[:, 0] @ b.wholes[0]))
+    return align(rolled(_windows(a), n_rolls)[roll], _windows(b))
+
+
+def _windows(heard: Heard) -> np.ndarray:
+    return np.asarray(heard.windows, np.float32)
 
 
 def distances(heard: Sequence[Heard], n_rolls: int) -> np.ndarray:
-    """Return minus the `score` of every two recordings, (n, n), 0 on the diagonal; on all cores."""
+    """Return minus the score of every two recordings, (n, n), 0 on the diagonal; on all cores."""
     wholes = np.stack([x.wholes[0] for x in heard])
-    windows = [np.asarray(x.windows) for x in heard]
 
     def to_those_before(i: int) -> list[float]:
-        in_all_keys = rolled(windows[i].astype(np.float32), n_rolls)  # (n_rolls, t, d)
+        in_all_keys = rolled(_windows(heard[i]), n_rolls)  # (n_rolls, t, d)
         nearest = np.argmax(rolled(wholes[i : i + 1], n_rolls)[:, 0] @ wholes[:i].T, axis=0)
         return [
-            -score(in_all_keys[roll], windows[j].astype(np.float32))
-            for j, roll in enumerate(nearest)
+            -align(in_all_keys[roll], _windows(heard[j])).score for j, roll in enumerate(nearest)
         ]
 
     found = np.zeros((len(heard), len(heard)))

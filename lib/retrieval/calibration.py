@@ -24,37 +24,48 @@ from sklearn.linear_model import LogisticRegression
 EVEN = 0.5
 
 
+KINDS = ("distance", "deviation", "distance and alignment", "deviation and alignment")
+
+
 @dataclass(frozen=True)
 class Calibration:
-    """The straight line from a distance to the logarithm of the odds."""
+    """The line from a distance, and the score of an alignment where there is one, to the log of the odds."""
 
     slope: float
     intercept: float
     n_covers: int
     n_others: int
+    slope_of_alignment: float = 0.0
 
-    def probability(self, distances: np.ndarray, prior: float = EVEN) -> np.ndarray:
-        """Return how probable covers are at these distances, 0 to 1."""
-        return expit(self.intercept + self.slope * distances + logit(prior))
+    def log_odds(self, distances: np.ndarray, scores: np.ndarray | float = 0.0) -> np.ndarray:
+        """Return the log of the odds of covers, where covers and others are equally many."""
+        return self.intercept + self.slope * distances + self.slope_of_alignment * scores
 
     def to_dict(self) -> dict[str, float]:
         """Return plain data, ready for JSON."""
         return asdict(self)
 
 
-def of_card(config: Mapping[str, Any], *, deviations: bool) -> Calibration | None:
-    """Return the calibration of distances, or of their deviations, that a model's card has, if any."""
-    said = config.get("calibration_of_deviations" if deviations else "calibration")
+def probability(log_odds: np.ndarray, prior: float = EVEN) -> np.ndarray:
+    """Return how probable covers are at these odds and so much known before listening, 0 to 1."""
+    return expit(log_odds + logit(prior))
+
+
+def of_card(config: Mapping[str, Any], kind: str) -> Calibration | None:
+    """Return the calibration of one of `KINDS` that a model's card has, if any."""
+    said = config.get("calibration", {}).get(kind)
     return Calibration(**said) if said else None
 
 
-def fit(distances: np.ndarray, works: np.ndarray) -> Calibration:
+def fit(distances: np.ndarray, works: np.ndarray, scores: np.ndarray | None = None) -> Calibration:
     """Fit on all pairs of a set of known works.
 
     Parameters
     ----------
     distances : np.ndarray, shape (n, n)
     works : np.ndarray, shape (n,)
+    scores : np.ndarray, shape (n, n), optional
+        Of alignment.
 
     Raises
     ------
@@ -62,20 +73,22 @@ def fit(distances: np.ndarray, works: np.ndarray) -> Calibration:
         If there is no pair of covers, or none of others.
     """
     i, j = np.triu_indices(len(works), 1)
-    same, d = works[i] == works[j], distances[i, j]
+    same = works[i] == works[j]
     if not 0 < same.sum() < len(same):
         raise ValueError(
             f"works must give pairs of both kinds, got {same.sum()} covers of {len(same)} pairs"
         )
-    line = LogisticRegression(C=1e6, class_weight="balanced").fit(d[:, None], same)
+    told = np.stack([x[i, j] for x in (distances, scores) if x is not None], axis=1)
+    line = LogisticRegression(C=1e6, class_weight="balanced", max_iter=1000).fit(told, same)
+    slope, *slope_of_alignment = (float(x) for x in line.coef_[0])
     n = int(same.sum())
-    return Calibration(float(line.coef_[0, 0]), float(line.intercept_[0]), n, len(same) - n)
+    return Calibration(slope, float(line.intercept_[0]), n, len(same) - n, *slope_of_alignment)
 
 
-def reliability(
-    fitted: Calibration, distances: np.ndarray, works: np.ndarray, n_bins: int = 5
-) -> list[dict[str, float]]:
+def reliability(log_odds: np.ndarray, works: np.ndarray, n_bins: int = 5) -> list[dict[str, float]]:
     """Return, by how probable covers were called, how often they were: bins of equal width.
+
+    ``log_odds`` is (n, n), `Calibration.log_odds` of all pairs.
 
     Covers and others have the same weight together, as in `fit`; a bin that no pair is in is left out.
 
@@ -84,7 +97,7 @@ def reliability(
     DeGroot, Fienberg. "The comparison and evaluation of forecasters." The Statistician 1983.
     """
     i, j = np.triu_indices(len(works), 1)
-    same, said = works[i] == works[j], fitted.probability(distances[i, j])
+    same, said = works[i] == works[j], probability(log_odds[i, j])
     weight = np.where(same, 0.5 / max(same.sum(), 1), 0.5 / max((~same).sum(), 1))
     bins = np.minimum((said * n_bins).astype(int), n_bins - 1)
     rows = []

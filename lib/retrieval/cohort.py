@@ -34,8 +34,10 @@ def usual(distances: np.ndarray) -> Usual:
 
 
 def without_copies(distances: np.ndarray) -> np.ndarray:
-    """Return distances with NaN where they are a recording's to itself or to a copy."""
-    return np.where(distances < COPY, np.nan, distances)
+    """Return distances with NaN where they are a recording's to itself or to a copy, if others are left."""
+    copies = distances < COPY
+    others = (~copies).sum(axis=1, keepdims=True) > 1
+    return np.where(copies & others, np.nan, distances)
 
 
 def deviations(distances: np.ndarray, asking: Usual, answering: Usual) -> np.ndarray:

@@ -7,7 +7,7 @@ where the model's card asks for it (`windows_s`, `alignment_s`).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -67,6 +67,21 @@ def hear(network: Network, tensor: np.ndarray, frames_per_second: float) -> Hear
         if passages:
             windows = passages[0]
     return Heard(np.stack(wholes), tuple(stretches), windows)
+
+
+def hear_query(network: Network, tensor: np.ndarray, frames_per_second: float) -> Heard:
+    """Return what a search asks with: the whole at all tempi, and the windows."""
+    return hear(_without(network, "windows_s"), tensor, frames_per_second)
+
+
+def hear_windows(network: Network, tensor: np.ndarray, frames_per_second: float) -> Heard:
+    """Return what a search compares a candidate by: the whole and the windows at its own tempo."""
+    return hear(_without(network, "windows_s", "tempi"), tensor, frames_per_second)
+
+
+def _without(network: Network, *keys: str) -> Network:
+    config = {key: value for key, value in network.config.items() if key not in keys}
+    return replace(network, config=config)
 
 
 def _in_frames(cut_s: tuple[float, float], frames_per_second: float) -> tuple[int, int]:

@@ -39,3 +39,18 @@ def longest_path(gains: np.ndarray) -> tuple[float, int, int, int, int]:  # prag
                 best, last = value, here
     first = begun[last // m, last % m]
     return best, first // m, first % m, last // m, last % m
+
+
+def match(here: tuple[float, float], there: tuple[float, float]) -> dict[str, str]:
+    """Return where two recordings match, (from, to) [s] in each, as minutes and seconds.
+
+    Examples
+    --------
+    >>> match((0.0, 61.5), (20.0, 83.0))
+    {'match here': '0:00 to 1:01', 'match there': '0:20 to 1:23'}
+    """
+    return {"match here": _clock(here), "match there": _clock(there)}
+
+
+def _clock(stretch: tuple[float, float]) -> str:
+    return " to ".join(f"{int(s) // 60}:{int(s) % 60:02d}" for s in stretch)

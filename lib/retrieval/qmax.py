@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 from joblib import Parallel, delayed
 
-from lib.retrieval.paths import longest_path
+from lib.retrieval import paths
 
 STACK, KAPPA, GAP = 9, 0.095, 0.5
 FRAME_S, MAX_FRAMES = 0.5, 1200
@@ -56,7 +56,7 @@ def path_of(a: np.ndarray, b: np.ndarray, semitones: int) -> tuple[float, int, i
     Serrà et al., equation 7, with one penalty for the onset of a gap and for its extension.
     """
     plot = recurrence(a, np.roll(b, semitones, axis=1))
-    return longest_path(np.where(plot, np.float32(1), np.float32(-GAP)))
+    return paths.longest_path(np.where(plot, np.float32(1), np.float32(-GAP)))
 
 
 def pair_distance(a: np.ndarray, b: np.ndarray) -> float:
@@ -102,8 +102,4 @@ def match(own: np.ndarray, other: np.ndarray | None) -> dict[str, str]:
     if other is None:
         return {"match here": "", "match there": ""}
     here, there, _ = aligned(features(own), features(other))
-    return {"match here": _clock(here), "match there": _clock(there)}
-
-
-def _clock(stretch: tuple[float, float]) -> str:
-    return " to ".join(f"{int(s) // 60}:{int(s) % 60:02d}" for s in stretch)
+    return paths.match(here, there)

@@ -1,21 +1,23 @@
 """Search of audio files among the embeddings of the lake: the nearest, how sure, and where they match.
 
-*Conventions.* Distance is that of `lib.training.distances`: 0 to 2. In a lake of 30 recordings and more
-candidates are ordered by its deviation from what is usual there (`lib.retrieval.cohort`). The probability
-of being a cover is `lib.retrieval.calibration`'s: the model's card has it, else it is fitted on the lake's
-validation works; with several candidates, one cover or none is expected among them. Without either there is
-the share of random pairs of the lake that are nearer. Where two match best comes from alignment of their
-chroma (`lib.retrieval.qmax`).
+*Conventions.* Distance is that of `lib.training.distances`: 0 to 2. In a lake of 30 recordings and more the
+nearest are ordered by its deviation from what is usual there (`lib.retrieval.cohort`). The best ten, or as
+many as are asked for, are aligned window by window where the model's card says how (`alignment_s`) and the
+lake has their spectrograms. The probability of being a cover, by all of this, is
+`lib.retrieval.calibration`'s: the model's card has it, else it is fitted on the lake's validation works;
+with several candidates, one cover or none is expected among them. Without either there is the share of
+random pairs of the lake that are nearer. Where two match best comes from that alignment, else from one of
+their chroma (`lib.retrieval.qmax`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from joblib import Parallel, delayed
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -25,17 +27,16 @@ from lib.audio.spectrograms import of_one_kind, tensor_of
 from lib.io import files
 from lib.io.errors import InputError
 from lib.io.lake import Lake
-from lib.retrieval import calibration, cohort, embed, matrices, nearest, qmax, registry
-from lib.retrieval.calibration import EVEN, Calibration
-from lib.retrieval.cohort import Usual
+from lib.retrieval import alignment, nearest, paths, qmax, registry
+from lib.retrieval.calibration import EVEN
+from lib.retrieval.hearing import Heard, hear_query, hear_windows
+from lib.retrieval.known import Known, index_of, known_to, read
 from lib.retrieval.registry import Network
-from lib.training.loader import read_rows
 from schemas.embeddings import EMBEDDINGS
 from schemas.recordings import RECORDINGS
 from schemas.spectrograms import SPECTROGRAMS
 
-_MIN_WORKS = 5
-_ORDERED, _ORDERED_BY_INDEX = 100, 20  # nearest that are put in order by their deviations
+_ALIGNED = 10  # best of these that are aligned
 
 
 def tensor_of_file(path: str, representation: str) -> np.ndarray:
@@ -58,159 +59,20 @@ def tensor_of_file(path: str, representation: str) -> np.ndarray:
             ) from error
 
 
-def heard(path: str, network: Network) -> tuple[np.ndarray, np.ndarray]:
-    """Return the embeddings of one audio file at the network's tempi, (k, d), and its chroma."""
+@dataclass(frozen=True)
+class Query:
+    """What a network tells of an audio file, and its chroma."""
+
+    heard: Heard
+    chroma: np.ndarray
+
+
+def query_of(path: str, network: Network) -> Query:
+    """Return what a network tells of one audio file."""
     kind = network.config["representation"]
     tensor = tensor_of_file(path, kind)
     chroma = tensor if kind == "chroma" else tensor_of_file(path, "chroma")
-    return embeddings_of(tensor, network), chroma
-
-
-def embeddings_of(tensor: np.ndarray, network: Network) -> np.ndarray:
-    """Return the embeddings of a query, a tensor of the network's representation: (k, d)."""
-    rate = parameters(network.config["representation"]).frames_per_second
-    crop_frames = embed.crop_frames_of(network.config, rate)
-    return embed.at_tempi(network.net, tensor, network.tempi, crop_frames=crop_frames)
-
-
-@dataclass(frozen=True)
-class Known:
-    """What the lake knows of the recordings that a model has embedded: rows and vectors in one order."""
-
-    network: Network
-    ids: np.ndarray  # (n,)
-    vectors: np.ndarray  # (n, d)
-    about: dict[str, tuple[str, ...]]  # by id: title, artist, work, split
-
-    @property
-    def corrects(self) -> bool:
-        """Whether there are enough recordings to tell what distances are usual."""
-        return len(self.ids) >= cohort.LEAST
-
-    @cached_property
-    def sample(self) -> np.ndarray:
-        """Rows of recordings drawn at random: the cohort."""
-        return np.random.default_rng(0).permutation(len(self.ids))[: cohort.MOST]
-
-    def usual(self, queries: Sequence[np.ndarray]) -> Usual:
-        """Return what distances to the cohort are usual for each query (k, d)."""
-        vectors, n_rolls = self.vectors[self.sample], self.network.n_rolls
-        to_cohort = [nearest.distances_to(x, vectors, n_rolls) for x in queries]
-        return cohort.usual(cohort.without_copies(np.stack(to_cohort)))
-
-    def apart(self, rows: np.ndarray) -> np.ndarray:
-        """Return how far these recordings are from one another, (n, n): deviations, else distances."""
-        d = matrices.of_embeddings(self.vectors[rows], self.network.n_rolls)
-        if not self.corrects:
-            return d
-        known = self.usual(self.vectors[rows][:, None])
-        return cohort.deviations(d, known, known)
-
-    @cached_property
-    def others(self) -> np.ndarray:
-        """How far random pairs of the sample are apart: what "not a cover" looks like."""
-        return self.apart(self.sample)[np.triu_indices(len(self.sample), 1)]
-
-    @cached_property
-    def calibration(self) -> Calibration | None:
-        """What turns `apart` into probabilities, or None where nothing is known to fit it on."""
-        if said := calibration.of_card(self.network.config, deviations=self.corrects):
-            return said
-        works = np.array([self.about[i][2] for i in self.ids])
-        held = [self.about[i][3] == "validation" and self.about[i][2] != "" for i in self.ids]
-        rows = np.flatnonzero(held)[: cohort.MOST]
-        _, counts = np.unique(works[rows], return_counts=True)
-        if (counts > 1).sum() >= _MIN_WORKS:
-            return calibration.fit(self.apart(rows), works[rows])
-        return None
-
-    @cached_property
-    def keys(self) -> np.ndarray:
-        """What an index knows the embeddings by."""
-        return nearest.keys_of(self.ids, self.vectors)
-
-    def nearest(
-        self, query: np.ndarray, k: int, index: nearest.Index | None
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return (rows, distances, how far apart) of the best k, best first: exact, or by the index."""
-        n_rolls = self.network.n_rolls
-        if index is not None:
-            many = max(k, _ORDERED_BY_INDEX)
-            rows, d = index.nearest(query, self.vectors, self.keys, n_rolls, many)
-        else:
-            to_all = nearest.distances_to(query, self.vectors, n_rolls)
-            rows = np.argsort(to_all, kind="stable")[: max(k, _ORDERED)]
-            d = to_all[rows]
-        far = d
-        if self.corrects:
-            answering = self.usual(self.vectors[rows][:, None])
-            far = cohort.deviations(d[None], self.usual([query]), answering)[0]
-        order = np.argsort(far, kind="stable")[:k]
-        return rows[order], d[order], far[order]
-
-    def pair(self, a: np.ndarray, b: np.ndarray, distances: np.ndarray) -> float:
-        """Return how far two files (k, d) are apart; ``distances``: a asking, b asking."""
-        if not self.corrects:
-            return float(distances.mean())
-        asking, answering = self.usual([a, b]), self.usual([b[:1], a[:1]])
-        return float(np.diag(cohort.deviations(np.diag(distances), asking, answering)).mean())
-
-    def sure(self, apart: np.ndarray, n_candidates: int) -> list[dict[str, object]]:
-        """Return how sure each is that is so far apart, as columns of an answer."""
-        if self.calibration is None:
-            return [{"random pairs nearer": f"{np.mean(self.others <= d):.2%}"} for d in apart]
-        return probabilities(self.calibration, apart, n_candidates)
-
-
-def probabilities(
-    fitted: Calibration, distances: np.ndarray, n_candidates: int
-) -> list[dict[str, object]]:
-    """Return how probable a cover is at each distance, as a column of an answer."""
-    p = fitted.probability(distances, calibration.prior_among(n_candidates))
-    return [{"probability": round(float(x), 4)} for x in p]
-
-
-def known_to(lake: Lake, network: Network) -> Known:
-    """Return what the lake knows of present recordings.
-
-    Raises
-    ------
-    InputError
-        If the model has embedded nothing.
-    """
-    known = _read(lake, network)
-    if not known.ids.size:
-        raise InputError(
-            f"embeddings must hold model {network.model_id}, got none; run embed_recordings"
-        )
-    return known
-
-
-def _read(lake: Lake, network: Network) -> Known:
-    """Read the embeddings of present recordings, straight from the tables' files."""
-    names = ["recording_id", "title", "artist", "work_id", "split", "state"]
-    about: dict[str, tuple[str, ...]] = {}
-    for batch in read_rows(lake.snapshot(RECORDINGS), names, reader="arrow"):
-        for rid, *told, state in zip(*(batch[n] for n in names), strict=True):
-            if state == "present":
-                about[rid] = tuple("" if x is None else x for x in told)
-    ids, vectors = [], []
-    columns = ["recording_id", "model_id", "segment", "vector"]
-    for batch in read_rows(lake.snapshot(EMBEDDINGS), columns, reader="arrow"):
-        own = (batch["model_id"] == network.model_id) & (batch["segment"] == 0)
-        for rid, vector in zip(batch["recording_id"][own], batch["vector"][own], strict=True):
-            if rid in about:
-                ids.append(rid)
-                vectors.append(vector)
-    return Known(network, np.array(ids), np.array(vectors, np.float32), about)
-
-
-def index_of(known: Known, lake: Lake) -> nearest.Index | None:
-    """Return the index kept in the lake's files, or None where exact search will do."""
-    if len(known.ids) <= nearest.EXACT_UP_TO:
-        return None
-    uri = f"{lake.files}/index/{known.network.model_id}.npz"
-    return nearest.kept(uri, known.vectors, known.keys)
+    return Query(hear_query(network, tensor, parameters(kind).frames_per_second), chroma)
 
 
 def search(lake: Lake, model: str, audio: Sequence[str], *, top: int) -> dict[str, object]:
@@ -227,26 +89,37 @@ def search(lake: Lake, model: str, audio: Sequence[str], *, top: int) -> dict[st
     stored = of_one_kind(lake.read(SPECTROGRAMS), "chroma").where("segment = 0")
     found: dict[str, object] = {"model": network.model_id, "searched": len(known.ids)}
     for path in audio:
-        query, own = heard(path, network)
-        rows, d, far = known.nearest(query, top, index)
-        chromas = _tensors(stored, known.ids[rows].tolist())
-        answers = [
-            {
-                "recording": rid,
-                "title": known.about[rid][0],
-                "artist": known.about[rid][1],
-                "distance": float(apart),
-            }
-            | ({"deviation": float(deviation)} if known.corrects else {})
-            | how_sure
-            | qmax.match(own, chromas.get(rid))
-            for rid, apart, deviation, how_sure in zip(
-                known.ids[rows].tolist(), d, far, known.sure(far, len(known.ids)), strict=True
-            )
-        ]
+        answers = _answers(known, query_of(path, network), top, index, stored)
         found[path] = answers
         found[f"answer for {path}"] = verdict(answers[0])
     return found
+
+
+def _answers(
+    known: Known, query: Query, top: int, index: nearest.Index | None, stored: DataFrame
+) -> list[dict]:
+    """Return the best candidates for a query, best first; ``stored``: the lake's chroma."""
+    many = max(top, _ALIGNED) if known.network.alignment_s else top
+    rows, distances, apart = known.nearest(query.heard.wholes, many, index)
+    ids = known.ids[rows].tolist()
+    chromas = _tensors(stored, ids)
+    matched = matches(query, [chromas.get(rid) for rid in ids], known.network)
+    scores = np.array([m.score for m in matched])
+    odds = known.log_odds(apart, scores)
+    order = np.argsort(apart if odds is None else -odds, kind="stable")[:top]
+    sure = known.sure(apart, scores, len(known.ids))
+    return [
+        {
+            "recording": ids[i],
+            "title": known.about[ids[i]][0],
+            "artist": known.about[ids[i]][1],
+            "distance": float(distances[i]),
+        }
+        | ({"deviation": float(apart[i])} if known.corrects else {})
+        | sure[i]
+        | matched[i].where
+        for i in order
+    ]
 
 
 def verdict(best: dict) -> str:
@@ -274,26 +147,61 @@ def _tensors(stored: DataFrame, recording_ids: list[str]) -> dict[str, np.ndarra
     return {r["recording_id"]: tensors.of_row(r) for r in wanted.collect()}
 
 
+@dataclass(frozen=True)
+class Match:
+    """The score of an alignment, NaN where there is none, and where two recordings match best."""
+
+    score: float
+    where: dict[str, str]
+
+
+def matches(query: Query, others: Sequence[np.ndarray | None], network: Network) -> list[Match]:
+    """Align a query with recordings by their chroma (36, T), None where it is not known; on all cores."""
+    return Parallel(n_jobs=-1, prefer="threads")(delayed(_match)(query, x, network) for x in others)
+
+
+def _match(query: Query, other: np.ndarray | None, network: Network) -> Match:
+    if network.alignment_s is None or other is None:
+        return Match(float("nan"), qmax.match(query.chroma, other))
+    rate = parameters("chroma").frames_per_second
+    heard = hear_windows(network, other, rate)
+    return aligned(query.heard, heard, network.n_rolls, network.alignment_s)
+
+
+def aligned(a: Heard, b: Heard, n_rolls: int, windows_s: tuple[float, float]) -> Match:
+    """Align two recordings that were heard in windows of this length and hop [s]."""
+    length_s, hop_s = windows_s
+    found = alignment.of_pair(a, b, n_rolls)
+    here, there = (
+        (first * hop_s, last * hop_s + length_s) for first, last in (found.here, found.there)
+    )
+    return Match(found.score, paths.match(here, there))
+
+
 def compare_pair(lake: Lake, model: str, pair: Sequence[str]) -> dict[str, object]:
     """Return whether two files are the same song: distance, how sure, and where they match.
 
     Where the lake has embeddings of the model, their distance is compared with what is usual there.
     """
     network = registry.resolve(lake, model)
-    (a, chroma_a), (b, chroma_b) = (heard(path, network) for path in pair)
-    both = [nearest.distances_to(x, y[:1], network.n_rolls)[0] for x, y in ((a, b), (b, a))]
+    a, b = (query_of(path, network) for path in pair)
+    x, y = a.heard.wholes, b.heard.wholes
+    both = np.array(
+        [nearest.distances_to(p, q[:1], network.n_rolls)[0] for p, q in ((x, y), (y, x))]
+    )
+    stored = lake.exists(EMBEDDINGS) and lake.exists(RECORDINGS)
+    known = read(lake, network) if stored else Known(network, np.array([]), np.empty((0, 1)), {})
+    apart = known.pair(x, y, both)
+    match = Match(float("nan"), qmax.match(a.chroma, b.chroma))
+    if network.alignment_s:
+        match = aligned(a.heard, b.heard, network.n_rolls, network.alignment_s)
     answer: dict[str, object] = {
         "model": network.model_id,
         "first": pair[0],
         "second": pair[1],
-        "distance": float(np.mean(both)),
+        "distance": float(both.mean()),
     }
-    stored = lake.exists(EMBEDDINGS) and lake.exists(RECORDINGS)
-    if stored and (known := _read(lake, network)).ids.size:
-        apart = known.pair(a, b, np.array(both))
-        answer |= {"compared with": len(known.ids)}
-        answer |= {"deviation": apart} if known.corrects else {}
-        answer |= known.sure(np.array([apart]), 1)[0]
-    elif said := calibration.of_card(network.config, deviations=False):
-        answer |= probabilities(said, np.mean(both, keepdims=True), 1)[0]
-    return answer | qmax.match(chroma_a, chroma_b)
+    if known.corrects:
+        answer |= {"compared with": len(known.ids), "deviation": apart}
+    (sure,) = known.sure(np.array([apart]), np.array([match.score]), 1)
+    return answer | sure | match.where

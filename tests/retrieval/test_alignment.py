@@ -27,6 +27,10 @@ def heard(own, roll=0):
     return Heard(unit(turned.mean(axis=0, keepdims=True)), (), turned)
 
 
+def score(a, b):
+    return alignment.align(a, b).score
+
+
 def slow_score(a, b):
     """The recursion as it is written: every place, every predecessor."""
     s = a @ b.T
@@ -47,13 +51,13 @@ def slow_score(a, b):
 def test_score_equals_the_recursion_written_out(n, m, seed):
     a, b = windows(seed, n), windows(seed + 1000, m)
     b[: min(n, m) // 2] = a[: min(n, m) // 2]  # so that something is there to align
-    assert alignment.score(a, b) == pytest.approx(slow_score(a, b), rel=1e-4, abs=1e-6)
+    assert score(a, b) == pytest.approx(slow_score(a, b), rel=1e-4, abs=1e-6)
 
 
 def test_score_is_the_same_in_both_orders():
     a, b = windows(1, 30), windows(2, 40)
     b[5:20] = a[10:25]
-    assert alignment.score(a, b) == pytest.approx(alignment.score(b, a), rel=1e-5)
+    assert score(a, b) == pytest.approx(score(b, a), rel=1e-5)
 
 
 def test_pair_no_more_alike_than_strangers_or_than_the_rest_gains_nothing():
@@ -72,9 +76,9 @@ def test_the_same_windows_in_order_score_more_than_shuffled_at_up_to_twice_the_s
     b = np.concatenate([windows(4, 8), shared, windows(5, 8)])
     shuffled = b.copy()
     shuffled[8:-8] = np.random.default_rng(0).permutation(shared)
-    in_order = alignment.score(a, b)
-    assert in_order > 2 * alignment.score(a, shuffled)
-    assert in_order > 4 * alignment.score(a, windows(6, len(b)))
+    in_order = score(a, b)
+    assert in_order > 2 * score(a, shuffled)
+    assert in_order > 4 * score(a, windows(6, len(b)))
 
 
 @pytest.mark.parametrize("roll", [0, 1, 7])
@@ -83,7 +87,7 @@ def test_distances_align_in_the_key_in_which_wholes_are_nearest(roll):
     d = alignment.distances([heard(a), heard(windows(2, 25)), heard(a, roll)], ROLLS)
     np.testing.assert_array_equal(d, d.T)
     assert np.diag(d).tolist() == [0, 0, 0]
-    assert d[0, 2] == pytest.approx(-alignment.score(a, a), rel=1e-3)
+    assert d[0, 2] == pytest.approx(-score(a, a), rel=1e-3)
     assert d[0, 2] < 4 * min(d[0, 1], d[1, 2])
 
 
@@ -116,3 +120,18 @@ def test_a_network_that_hears_windows_finds_covers_by_their_order():
     found = [per_query(d["model"], np.array(works))["map"].mean() for d in (by_wholes, by_both)]
     assert found[0] < 0.5
     assert found[1] == 1
+
+
+def test_the_stretch_that_two_recordings_share_is_found_in_both_in_any_key():
+    a, b = windows(1, 40), windows(2, 50)
+    b[20:35] = a[4:19]
+    for roll in (0, 5):
+        found = alignment.of_pair(
+            heard(a), Heard(heard(a, roll).wholes, (), heard(b, roll).windows), ROLLS
+        )
+        np.testing.assert_allclose([found.here, found.there], [(4, 18), (20, 34)], atol=2)
+
+
+def test_two_recordings_with_nothing_in_common_are_aligned_nowhere():
+    found = alignment.align(np.eye(5, 20, dtype=np.float32), np.eye(5, 20, 10, dtype=np.float32))
+    assert found == alignment.Aligned(0.0, (0, 0), (0, 0))

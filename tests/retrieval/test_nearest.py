@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from lib.retrieval import nearest, search
+from lib.retrieval import nearest
+from lib.retrieval.known import index_of
 from lib.training.distances import distance, similarity_matrix
-from tests.retrieval.test_search import known
+from tests.retrieval.test_known import known
 
 N_ROLLS, D = 12, 48
 
@@ -102,13 +103,13 @@ def test_another_vector_of_one_recording_has_another_key():
 def test_a_large_lake_is_searched_by_its_index(monkeypatch, tmp_path):
     recordings, lake = known(400), SimpleNamespace(files=str(tmp_path))
     query, kept = recordings.vectors[[7]], tmp_path / "index" / "m.npz"
-    exact, *_ = recordings.nearest(query, 3, search.index_of(recordings, lake))
+    exact, *_ = recordings.nearest(query, 3, index_of(recordings, lake))
     assert not kept.exists()
     monkeypatch.setattr(nearest, "EXACT_UP_TO", 100)
-    by_index, *_ = recordings.nearest(query, 3, search.index_of(recordings, lake))
+    by_index, *_ = recordings.nearest(query, 3, index_of(recordings, lake))
     assert kept.exists()
     assert exact[0] == by_index[0] == 7
 
 
 def test_a_small_lake_needs_no_folder_for_an_index():
-    assert search.index_of(known(4), lake=None) is None
+    assert index_of(known(4), lake=None) is None

@@ -1,133 +1,58 @@
-"""What an answer says of how sure it is."""
+"""What a search answers."""
+
+from dataclasses import replace
 
 import numpy as np
-import pytest
 
-from lib.retrieval import nearest, search
-from lib.retrieval.registry import Network
-from lib.retrieval.search import Known
-
-
-def known(n_works, *, split="validation", config=None, seed=0, noise=0.7):
-    """Two recordings each of many works, near to each other and far from the others."""
-    rng = np.random.default_rng(seed)
-    centres = np.repeat(rng.normal(size=(n_works, 128)), 2, axis=0)
-    vectors = centres + rng.normal(scale=noise, size=centres.shape)
-    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-    ids = np.array([f"r{i}" for i in range(len(vectors))])
-    about = {r: (f"title {i // 2}", "", f"w{i // 2}", split) for i, r in enumerate(ids.tolist())}
-    return Known(Network("m", None, {"network": "cnn"} | (config or {})), ids, vectors, about)
-
-
-SMALL, LARGE = 10, 20  # works: of too few recordings to tell what is usual, and of enough
-
-
-@pytest.mark.parametrize(("n_works", "near", "far"), [(SMALL, 0.3, 1.4), (LARGE, -4, 0)])
-def test_probabilities_come_from_validation_works_of_the_lake(n_works, near, far):
-    lake = known(n_works)
-    assert lake.calibration.n_covers == n_works
-    near, far = lake.sure(np.array([near, far]), 1)
-    assert near["probability"] > 0.99
-    assert far["probability"] < 0.01
-
-
-@pytest.mark.parametrize("split", ["train", "test"])
-def test_neither_training_nor_test_works_are_calibrated_on(split):
-    lake = known(LARGE, split=split)
-    assert lake.calibration is None
-    assert list(lake.sure(np.array([-3.0]), 1)[0]) == ["random pairs nearer"]
-
-
-def test_few_validation_works_are_too_few():
-    assert known(4).calibration is None
-
-
-@pytest.mark.parametrize(
-    ("n_works", "line"), [(SMALL, "calibration"), (LARGE, "calibration_of_deviations")]
-)
-def test_the_models_card_comes_before_the_lake(n_works, line):
-    said = {"slope": -9.0, "intercept": 7.0, "n_covers": 3, "n_others": 5}
-    other = "calibration" if n_works == LARGE else "calibration_of_deviations"
-    assert known(n_works, config={line: said}).calibration.to_dict() == said
-    assert known(n_works, config={other: said}).calibration.to_dict() != said
-
-
-@pytest.mark.parametrize(("n_works", "apart"), [(SMALL, 0.9), (LARGE, -2.0)])
-def test_the_same_recording_is_less_sure_among_more_candidates(n_works, apart):
-    lake = known(n_works)
-    p = [lake.sure(np.array([apart]), n)[0]["probability"] for n in (1, 100)]
-    assert p[0] > p[1]
-
-
-def test_in_a_small_lake_the_nearest_come_first():
-    lake = known(SMALL)
-    rows, d, apart = lake.nearest(lake.vectors[[7]], 5, None)
-    assert rows[:2].tolist() == [7, 6]
-    np.testing.assert_array_equal(d, apart)
-    np.testing.assert_array_equal(d, np.sort(d))
-
-
-def with_a_hub():
-    """A lake of pairs that all have something in common, and one recording that is nothing else."""
-    lake = known(LARGE, noise=1.5)
-    common = np.eye(1, 128, dtype=np.float32)
-    vectors = np.concatenate([lake.vectors + common, common])
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    ids = np.append(lake.ids, "hub")
-    return Known(lake.network, ids, vectors, lake.about | {"hub": ("", "", "", "")})
-
-
-def slow_deviation(lake, query, row):
-    """As one would write it down: both against the cohort, copies left out."""
-    d = np.linalg.norm(query - lake.vectors[row])
-    scores = []
-    for own in (query, lake.vectors[row]):
-        usual = [np.linalg.norm(own - lake.vectors[i]) for i in lake.sample]
-        usual = [x for x in usual if x >= 0.5]
-        scores.append((d - np.mean(usual)) / np.std(usual))
-    return np.mean(scores)
-
-
-def test_deviations_of_a_search_are_as_in_loops():
-    lake = with_a_hub()
-    query = lake.vectors[4] + np.random.default_rng(0).normal(scale=0.03, size=128)
-    query = (query / np.linalg.norm(query)).astype(np.float32)
-    rows, d, apart = lake.nearest(query[None], 6, None)
-    for row, distance, deviation in zip(rows, d, apart, strict=True):
-        assert distance == pytest.approx(np.linalg.norm(query - lake.vectors[row]), abs=1e-3)
-        assert deviation == pytest.approx(slow_deviation(lake, query, row), abs=0.02)
-    assert (np.diff(apart) >= 0).all()
-
-
-def test_a_recording_that_is_near_to_everything_is_nobodys_cover():
-    lake = with_a_hub()
-    hub, ahead = len(lake.ids) - 1, {"distance": 0, "deviation": 0}
-    for row in range(0, hub, 2):
-        to_all = nearest.distances_to(lake.vectors[[row]], lake.vectors, 1)
-        order = lake.nearest(lake.vectors[[row]], len(lake.ids), None)[0].tolist()
-        ahead["distance"] += to_all[hub] < to_all[row + 1]
-        ahead["deviation"] += order.index(hub) < order.index(row + 1)
-    assert ahead["distance"] > LARGE / 2
-    assert ahead["deviation"] < ahead["distance"] / 4
-
-
-def test_two_files_are_compared_with_what_is_usual_in_the_lake():
-    lake = known(LARGE)
-    a, b = lake.vectors[[6]], lake.vectors[[7]]
-    d = np.linalg.norm(a - b)
-    slow = (slow_deviation(lake, a[0], 7) + slow_deviation(lake, b[0], 6)) / 2
-    assert lake.pair(a, b, np.array([d, d])) == pytest.approx(slow, abs=0.02)
-    small = known(SMALL)
-    assert small.pair(a, b, np.array([0.4, 0.6])) == pytest.approx(0.5)
-
-
-def test_nearest_of_a_recordings_own_vector_is_itself():
-    lake = known(20)
-    d = nearest.distances_to(lake.vectors[[7]], lake.vectors, 1)
-    assert int(np.argmin(d)) == 7
+from lib.audio.augment import stretch_time
+from lib.audio.representations import roll_key
+from lib.retrieval import qmax, registry, search
+from lib.retrieval.hearing import hear_query
+from lib.retrieval.search import Query, matches
 
 
 def test_no_cover_is_an_answer():
     best = {"title": "", "recording": "r1", "distance": 1.3, "probability": 0.001}
     assert search.verdict(best).startswith('no cover found; the nearest, "r1"')
     assert search.verdict(best | {"probability": 0.8}) == 'a cover of "r1" (80% sure)'
+
+
+def seconds(stretch):
+    return [60 * int(m) + int(s) for m, s in (clock.split(":") for clock in stretch.split(" to "))]
+
+
+def song(seed, n_chords, frames=10):
+    rng = np.random.default_rng(seed)
+    return rng.random((36, n_chords)).repeat(frames, axis=1).astype(np.float32)
+
+
+def test_shipped_network_finds_where_two_recordings_match_in_another_key_and_tempo():
+    network, shared = registry.resolve(None, "shipped"), song(1, 24)  # 60 s
+    here = np.concatenate([song(2, 12), shared], axis=1)  # from 0:30
+    there = np.concatenate([shared, song(3, 12)], axis=1)
+    there = roll_key(stretch_time(there, 1.1), 4)  # to 1:06
+    query = Query(hear_query(network, here, 4.0), here)
+    found, stranger, unknown = matches(query, [there, song(4, 36), None], network)
+    np.testing.assert_allclose(seconds(found.where["match here"]), [30, 90], atol=6)
+    np.testing.assert_allclose(seconds(found.where["match there"]), [0, 66], atol=6)
+    assert found.score > 5 * stranger.score
+    assert np.isnan(unknown.score)
+    assert unknown.where == {"match here": "", "match there": ""}
+
+
+def test_a_network_that_is_not_aligned_has_its_matches_from_chroma():
+    network, x = registry.untrained(), song(1, 24)
+    query = Query(hear_query(network, x, 4.0), x)
+    assert query.heard.windows is None
+    (found,) = matches(query, [x], network)
+    assert np.isnan(found.score)
+    assert found.where == qmax.match(x, x)
+
+
+def test_a_search_hears_no_stretches():
+    network = registry.resolve(None, "shipped")
+    query = hear_query(network, song(1, 24), 4.0)
+    assert (len(query.wholes), query.stretches) == (3, ())
+    assert query.windows is not None
+    alone = replace(network, config=network.config | {"alignment_s": None})
+    assert hear_query(alone, song(1, 24), 4.0).windows is None
