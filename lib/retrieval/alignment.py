@@ -68,7 +68,8 @@ def align(a: np.ndarray, b: np.ndarray) -> Aligned:
 def of_pair(a: Heard, b: Heard, n_rolls: int) -> Aligned:
     """Align two recordings in the key in which their wholes are nearest."""
     roll = int(np.argmax(rolled(a.wholes[:1], n_rolls)[:, 0] @ b.wholes[0]))
-    return align(rolled(_windows(a), n_rolls)[roll], _windows(b))
+    windows = _windows(a).reshape(-1, n_rolls, b.wholes.shape[1] // n_rolls)
+    return align(np.roll(windows, roll, axis=1).reshape(len(windows), -1), _windows(b))
 
 
 def _windows(heard: Heard) -> np.ndarray:

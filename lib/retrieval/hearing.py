@@ -48,7 +48,7 @@ class Heard:
         return Heard(wholes, tuple(told[f"stretches{i}"] for i in range(len(told))), windows)
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def hear(network: Network, tensor: np.ndarray, frames_per_second: float) -> Heard:
     """Return what a network tells of a recording (n_bins, T): as much as its card asks for."""
     net, cuts_s = network.net, [network.windows_s, network.alignment_s]

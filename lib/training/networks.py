@@ -270,9 +270,10 @@ class CoverNet(nn.Module):
         n = told[0].shape[3]
         found = [self.rows_of(_spread(told))]
         for length, hop in (tuple(max(round(f / self.STRIDE), 1) for f in cut) for cut in cuts):
-            starts = [*range(0, n - length, hop), n - length] if n > length else [0]
-            of_all = [_spread([y[..., s : s + length] for y in told]) for s in starts]
-            found.append(self.rows_of(torch.cat(of_all)))
+            parts = [_spread([y[..., max(n - length, 0) :] for y in told])]
+            if n > length:
+                parts.insert(0, _spread_of_windows(told, length, hop, -((length - n) // hop)))
+            found.append(self.rows_of(torch.cat(parts)))
         first = int(_strongest(found[0]))
         return [rows.roll(-first, dims=1).flatten(1) for rows in found]
 
@@ -281,6 +282,16 @@ def _spread(told: Sequence[torch.Tensor]) -> torch.Tensor:
     """Return the standard deviations over time of the towers' (B, channels, 12, T)."""
     variance = torch.cat([y.var(dim=3, correction=0) for y in told], dim=1)
     return (variance + 1e-20).sqrt()  # whose slope at 0 would have no end
+
+
+def _spread_of_windows(told: Sequence[torch.Tensor], length: int, hop: int, n: int) -> torch.Tensor:
+    """Return `_spread` of n windows of one recording, (n, channels, 12); many short ones at once."""
+    variances = []
+    for y in told:
+        steps = [y[0, :, :, k : k + (n - 1) * hop + 1 : hop] for k in range(length)]
+        mean = torch.stack(steps).mean(dim=0)
+        variances.append(torch.stack([(x - mean).square() for x in steps]).mean(dim=0))
+    return (torch.cat(variances).permute(2, 0, 1) + 1e-20).sqrt()
 
 
 def side_by_side(networks: Sequence[CoverNet]) -> CoverNet:
