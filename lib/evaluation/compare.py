@@ -1,7 +1,8 @@
 """Networks trained on each kind of triplets with one budget and seed, judged on the same recordings.
 
-*Conventions.* What a network costs stands beside its figures: parameters, seconds that its epochs took,
-and seconds to embed a recording of four minutes on one core (the median of three).
+*Conventions.* All are judged by one embedding of a whole recording. What a network costs stands beside its
+figures: parameters, seconds that its epochs took, and seconds to embed a recording of four minutes on one
+core (the median of three).
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ def compare(lake: Lake, args: argparse.Namespace) -> tuple[list[tuple], list[dic
         systems[system] = registry.of_model(find(lake, done.model_id))
         seconds = sum(epoch["seconds"] for epoch in done.epochs)
         costs[system] = costs[f"untrained {config.network}"] | {"training_s": seconds}
-    data = collect.from_lake(lake, args.data_set, systems)
+    by_wholes = {s: n.only(windows_s=None, alignment_s=None) for s, n in systems.items()}
+    data = collect.from_lake(lake, args.data_set, by_wholes)
     distances = evaluate.all_distances(data, rivals=True)
     result = evaluate.figures(distances, data.works, seed=args.seed)
     for system, found in costs.items():

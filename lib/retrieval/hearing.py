@@ -1,13 +1,13 @@
 """What a network tells of a recording beyond one embedding: at other tempi, of stretches, window by window.
 
-Tables hold embeddings of wholes (`lib.retrieval.embed`); an evaluation compares recordings by all of this
-where the model's card asks for it (`windows_s`, `alignment_s`).
+Tables hold embeddings of wholes (`lib.retrieval.embed`); an evaluation compares recordings by all of this, of
+a covernet, unless the model's card says otherwise (`windows_s`, `alignment_s`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -71,17 +71,12 @@ def hear(network: Network, tensor: np.ndarray, frames_per_second: float) -> Hear
 
 def hear_query(network: Network, tensor: np.ndarray, frames_per_second: float) -> Heard:
     """Return what a search asks with: the whole at all tempi, and the windows."""
-    return hear(_without(network, "windows_s"), tensor, frames_per_second)
+    return hear(network.only(windows_s=None), tensor, frames_per_second)
 
 
 def hear_windows(network: Network, tensor: np.ndarray, frames_per_second: float) -> Heard:
     """Return what a search compares a candidate by: the whole and the windows at its own tempo."""
-    return hear(_without(network, "windows_s", "tempi"), tensor, frames_per_second)
-
-
-def _without(network: Network, *keys: str) -> Network:
-    config = {key: value for key, value in network.config.items() if key not in keys}
-    return replace(network, config=config)
+    return hear(network.only(windows_s=None, tempi=[1.0]), tensor, frames_per_second)
 
 
 def _in_frames(cut_s: tuple[float, float], frames_per_second: float) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -48,21 +48,27 @@ class Network:
     @property
     def windows_s(self) -> tuple[float, float] | None:
         """Length and hop of the stretches that recordings are compared by besides [s]; None: not at all."""
-        return self._length_and_hop("windows_s")
+        return self._length_and_hop("windows_s", (40.0, 20.0))
 
     @property
     def alignment_s(self) -> tuple[float, float] | None:
         """Length and hop of the windows that recordings are aligned by besides [s]; None: not at all."""
-        return self._length_and_hop("alignment_s")
+        return self._length_and_hop("alignment_s", (4.0, 2.0))
 
-    def _length_and_hop(self, key: str) -> tuple[float, float] | None:
-        said = self.config.get(key)
-        if said and self.config["network"] != "covernet":
+    def _length_and_hop(self, key: str, usual: tuple[float, float]) -> tuple[float, float] | None:
+        """Return what the card says, else what is usual; only a covernet has such passages."""
+        covernet = self.config["network"] == "covernet"
+        said = self.config.get(key, usual if covernet else None)
+        if said and not covernet:
             raise InputError(
                 f"{key} on a model's card is for covernet, got network {self.config['network']!r}; "
                 "take it off"
             )
         return (float(said[0]), float(said[1])) if said else None
+
+    def only(self, **card: Any) -> Network:
+        """Return the same network with this on its card: None switches off what is usual."""
+        return replace(self, config=self.config | card)
 
 
 def untrained(like: str = "covernet", seed: int = 0) -> Network:

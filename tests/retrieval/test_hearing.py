@@ -1,7 +1,5 @@
 """What a network tells of a recording beyond its embedding, and distances by wholes and stretches."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -24,8 +22,7 @@ def chroma(seed, n=232):
 
 def covernet(**card):
     """An untrained network whose card says this of its distances."""
-    network = registry.untrained()
-    return replace(network, config=network.config | card)
+    return registry.untrained().only(**({"windows_s": None, "alignment_s": None} | card))
 
 
 def unit(x):
@@ -82,6 +79,15 @@ def test_a_card_says_what_is_heard():
     assert hear(covernet(windows_s=[20, 10]), x, 4.0).windows is None
 
 
+def test_a_covernet_is_heard_in_stretches_and_windows_unless_its_card_says_otherwise():
+    network = registry.untrained()
+    assert (network.windows_s, network.alignment_s) == ((40, 20), (4, 2))
+    assert registry.resolve(None, "shipped").alignment_s == (4, 2)
+    told = hear(network, chroma(2), 4.0)  # 58 s
+    assert [len(s) for s in told.stretches] == [2]
+    assert told.windows.shape == (28, 768)
+
+
 def test_half_a_second_is_heard_too():
     told = hear(covernet(tempi=[1, 1.4], windows_s=[40, 20], alignment_s=[4, 2]), chroma(1, 2), 4.0)
     assert np.isfinite(told.windows).all()
@@ -89,8 +95,8 @@ def test_half_a_second_is_heard_too():
 
 
 def test_only_a_covernet_can_be_asked_for_passages():
-    network = registry.untrained("cnn")
-    network = replace(network, config=network.config | {"windows_s": [40, 20]})
+    assert registry.untrained("cnn").windows_s is None
+    network = registry.untrained("cnn").only(windows_s=[40, 20])
     with pytest.raises(InputError, match=r"windows_s on a model's card is for covernet, got .*cnn"):
         hear(network, np.zeros((128, 200), np.float32), 43.0)
 
@@ -113,8 +119,7 @@ def test_spark_hears_what_is_heard_here(spark, tmp_path):
     torch.manual_seed(1)
     save_file(networks.build("covernet").state_dict(), str(tmp_path / "w.safetensors"))
     network = registry.resolve(None, str(tmp_path / "w.safetensors"))
-    card = {"tempi": [1.0, 0.8], "windows_s": [10, 5], "alignment_s": [4, 2]}
-    network = replace(network, config=network.config | card)
+    network = network.only(tempi=[1.0, 0.8], windows_s=[10, 5], alignment_s=[4, 2])
     found = {r["recording_id"]: r["heard"] for r in hearing.hear_rows(frame, network).collect()}
     assert sorted(found) == ["a", "b"]
     for row in rows:

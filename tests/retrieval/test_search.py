@@ -1,7 +1,5 @@
 """What a search answers."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from lib.audio.augment import stretch_time
@@ -41,7 +39,7 @@ def test_shipped_network_finds_where_two_recordings_match_in_another_key_and_tem
 
 
 def test_a_network_that_is_not_aligned_has_its_matches_from_chroma():
-    network, x = registry.untrained(), song(1, 24)
+    network, x = registry.untrained().only(alignment_s=None), song(1, 24)
     query = Query(hear_query(network, x, 4.0), x)
     assert query.heard.windows is None
     (found,) = matches(query, [x], network)
@@ -54,5 +52,5 @@ def test_a_search_hears_no_stretches():
     query = hear_query(network, song(1, 24), 4.0)
     assert (len(query.wholes), query.stretches) == (3, ())
     assert query.windows is not None
-    alone = replace(network, config=network.config | {"alignment_s": None})
+    alone = network.only(alignment_s=None)
     assert hear_query(alone, song(1, 24), 4.0).windows is None
