@@ -25,9 +25,7 @@ from lib.retrieval.matrices import rolled
 from lib.retrieval.paths import longest_path
 
 QUANTILE = 0.9
-STRANGERS = (
-    0.03  # one standard deviation of the similarity of two windows that have nothing in common
-)
+STRANGERS = 0.03  # one standard deviation of the similarity of windows of two songs
 WEIGHT = 0.3  # of alignment beside wholes and stretches
 
 
