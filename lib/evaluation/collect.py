@@ -12,7 +12,7 @@ from lib.audio.representations import parameters
 from lib.evaluation.evaluate import EvaluationSet
 from lib.io.errors import InputError
 from lib.io.lake import Lake
-from lib.retrieval import hearing
+from lib.retrieval import alignment, hearing
 from lib.retrieval.hearing import Heard
 from lib.retrieval.registry import Network
 from schemas.recordings import RECORDINGS
@@ -91,7 +91,8 @@ def _collect(
             columns.select("recording_id"), "recording_id"
         )
         queries = of_kind.where("segment = 0").select(*SPECTROGRAMS.column_names)
-        heard[system] = _heard(queries, network, ids), network.n_rolls
+        affordable = network if len(ids) <= alignment.MOST else network.only(alignment_s=None)
+        heard[system] = _heard(queries, affordable, ids), network.n_rolls
     return EvaluationSet(name, ids, titles, works, chromas, heard)
 
 

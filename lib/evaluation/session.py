@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from lib.evaluation import collect, evaluate, report
 from lib.evaluation.evaluate import EvaluationSet
 from lib.io.lake import Lake
-from lib.retrieval import calibration, registry
+from lib.retrieval import alignment, calibration, registry
 from lib.retrieval.registry import Network
 from schemas.training_epochs import TRAINING_EPOCHS
 
@@ -62,6 +62,8 @@ def evaluate_set(
         "model": network.model_id,
         "read": len(data.works) + lake.n_quarantined,
     }
+    if network.alignment_s and "model_aligned" not in distances:
+        summary["aligned"] = f"no: more than {alignment.MOST:,} recordings"
     if report:
         summary["report"] = str(_write_report(lake, data, network, distances, result, Path(report)))
     listed = evaluate.leaderboard(result)

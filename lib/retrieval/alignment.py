@@ -27,6 +27,7 @@ from lib.retrieval.paths import longest_path
 QUANTILE = 0.9
 STRANGERS = 0.03  # one standard deviation of the similarity of windows of two songs
 WEIGHT = 0.3  # of alignment beside wholes and stretches
+MOST = 1000  # recordings that are all aligned with one another: a quarter of an hour on two cores, 1 GB
 
 
 def gains(similarities: np.ndarray) -> np.ndarray:

@@ -14,9 +14,10 @@ from jobs import run_pipeline
 from lib.evaluation import collect
 from lib.evaluation.evaluate import all_distances
 from lib.evaluation.report import NAMES
+from lib.evaluation.session import evaluate_set
 from lib.io.job import DONE
 from lib.io.lake import Lake
-from lib.retrieval import matrices, registry
+from lib.retrieval import alignment, matrices, registry
 from lib.retrieval.hearing import hear
 from schemas.evaluations import EVALUATIONS
 from schemas.models import MODELS
@@ -91,6 +92,22 @@ def test_shipped_network_is_judged_by_wholes_nearest_stretches_and_alignment(spa
     assert np.abs(distances["model_plain"] - plain).max() > 0.01
     corrected = matrices.standardized(distances["model_plain"])
     assert np.abs(distances["model"] - corrected).max() > 0.1
+
+
+def test_a_set_too_large_to_align_is_judged_without_and_says_so(spark, made, monkeypatch):
+    network = registry.resolve(None, "shipped")
+    told = {}
+    for most in (alignment.MOST, 3):
+        monkeypatch.setattr(alignment, "MOST", most)
+        lake = lake_of(spark, made)
+        data = collect.from_lake(lake, "demo", {"model": network})
+        judged = evaluate_set(lake, data, network, rivals=False, seed=1, report=None)
+        told[most] = judged.summary
+    assert "aligned" not in told.pop(1000)
+    (told,) = told.values()
+    assert told["aligned"] == "no: more than 3 recordings"
+    assert "model_aligned" not in told
+    assert told["model"]["map"]["value"] > told["chance"]["map"]["value"]
 
 
 def test_no_test_recording_is_in_a_triplet(spark, made):
