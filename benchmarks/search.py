@@ -79,8 +79,8 @@ def main() -> None:
             for k, shares in at.items():
                 shares.append(len(set(np.argsort(d)[:k]) & set(found[:k])) / k)
             first = row - row % VERSIONS
-            own = set(range(first, min(first + VERSIONS, n))) - {row}
-            covers.append(len(own & set(found)) / len(own))
+            if own := set(range(first, min(first + VERSIONS, n))) - {row}:
+                covers.append(len(own & set(found)) / len(own))
         query = x[:N_TEMPI]  # any three will do for the time
         exact = timed(lambda q=query, of=known: of.nearest(q, 10, None), 3)
         fast = timed(lambda q=query, of=known, i=index: of.nearest(q, 10, i), 3)

@@ -3,7 +3,7 @@
 m21/bin/python benchmarks/corpus_notes.py > notes.json      # see there: music21 in its own environment
 python -m benchmarks.unseen sets --notes notes.json --out unseen
 python -m benchmarks.unseen judge --sets unseen shipped one.safetensors other.safetensors
-python -m benchmarks.unseen calibrate --sets unseen one.safetensors     # the line for its card
+python -m benchmarks.unseen calibrate --sets unseen one.safetensors     # the lines for its card
 
 Five sets, written as chroma: works composed here (rendered by the project's synthesiser), tunes that two
 or more old collections print, chorale melodies that Bach harmonised more than once (both played by
@@ -191,7 +191,7 @@ def read(folder: Path) -> dict[str, tuple[list[np.ndarray], np.ndarray]]:
 
 
 def distances_of(model: str, chromas: list[np.ndarray]) -> dict[str, np.ndarray]:
-    """Return distances, ``model`` hubs corrected and ``model_plain`` not, as `network_distances` has them.
+    """Return distances: ``model`` aligned and hubs corrected, ``model_plain`` neither (`network_distances`).
 
     ``model``: a network (a file, shipped, untrained) or a rival (qmax, fourier2d).
     """
@@ -203,7 +203,9 @@ def distances_of(model: str, chromas: list[np.ndarray]) -> dict[str, np.ndarray]
 
 def judge(folder: Path, models: list[str]) -> None:
     """Print MAP of every model on every set, and each model's lead on the first."""
-    grid = Grid("MAP, not corrected / corrected", *SETS, "mean", "lead on the first (95% interval)")
+    grid = Grid(
+        "MAP, not aligned nor corrected / both", *SETS, "mean", "lead on the first (95% interval)"
+    )
     sets, first = read(folder), None
     for model in models:
         plain, corrected, per_set, works_of = [], [], [], []

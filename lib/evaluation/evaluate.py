@@ -32,7 +32,7 @@ def all_distances(data: EvaluationSet, *, rivals: bool = True) -> dict[str, np.n
 
     Distances of networks are `matrices.standardized`: a hub, near to everything, is nobody's cover for
     that; where windows were heard, those of `alignment` have a part in them. ``model_plain`` is the model
-    without both, and ``qmax_standardized`` is Qmax hubs corrected. Where the model compares stretches too,
+    without both, and ``qmax_standardized`` is Qmax hubs corrected. Where the model compares more than wholes,
     ``model_whole`` is by wholes alone, corrected as a search corrects them; ``model_aligned`` is by alignment
     alone, not corrected.
     """
@@ -46,7 +46,7 @@ def all_distances(data: EvaluationSet, *, rivals: bool = True) -> dict[str, np.n
     found["no_model"] = matrices.of_tensors(data.chromas)
     if "model" in plain:
         found["model_plain"] = plain["model"]
-        if data.heard["model"][0][0].stretches:
+        if data.heard["model"][0][0].stretches or "model" in aligned:
             found["model_whole"] = as_searched(data)
         if "model" in aligned:
             found["model_aligned"] = aligned["model"]

@@ -75,11 +75,12 @@ def evaluate_set(
 def _reliability(network: Network, distances: dict, data: EvaluationSet) -> list[dict]:
     """Return how right the probabilities of `find_covers` are here; [] where the card has none."""
     aligned = distances.get("model_aligned")
-    kind = "deviation" if aligned is None else "deviation and alignment"
-    if not (line := calibration.of_card(network.config, kind)):
-        return []
-    scores = 0.0 if aligned is None else -aligned
-    return calibration.reliability(line.log_odds(evaluate.as_searched(data), scores), data.works)
+    both = calibration.of_card(network.config, "deviation and alignment")
+    line = calibration.of_card(network.config, "deviation")
+    apart = evaluate.as_searched(data)
+    if aligned is not None and both:
+        return calibration.reliability(both.log_odds(apart, -aligned), data.works)
+    return calibration.reliability(line.log_odds(apart), data.works) if line else []
 
 
 def _setting(network: Network) -> str:

@@ -53,7 +53,7 @@ def probability(log_odds: np.ndarray, prior: float = EVEN) -> np.ndarray:
 
 def of_card(config: Mapping[str, Any], kind: str) -> Calibration | None:
     """Return the calibration of one of `KINDS` that a model's card has, if any."""
-    said = config.get("calibration", {}).get(kind)
+    said = (config.get("calibration") or {}).get(kind)
     return Calibration(**said) if said else None
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 LEAST, MOST = 30, 500  # recordings of a lake that tell what is usual there
-COPY = 0.5  # a distance so small is that of a recording to itself or to a copy, not a usual one
+COPY = 0.4  # times the median: a smaller distance is to the recording itself or a copy, not a usual one
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,9 @@ def usual(distances: np.ndarray) -> Usual:
 
 
 def without_copies(distances: np.ndarray) -> np.ndarray:
-    """Return distances with NaN where they are a recording's to itself or to a copy, if others are left."""
-    copies = distances < COPY
-    others = (~copies).sum(axis=1, keepdims=True) > 1
-    return np.where(copies & others, np.nan, distances)
+    """Return distances (n, m) with NaN where they are a recording's to itself or to a copy."""
+    copies = distances < COPY * np.median(distances, axis=1, keepdims=True)
+    return np.where(copies, np.nan, distances)
 
 
 def deviations(distances: np.ndarray, asking: Usual, answering: Usual) -> np.ndarray:

@@ -12,12 +12,13 @@ from typing import Any
 
 import torch
 
+from lib.audio.representations import parameters
 from lib.io.errors import InputError
 from lib.io.lake import Lake
 from lib.io.models import Model, find, newest
 from lib.retrieval import embed
 from lib.training.config import PRESETS
-from lib.training.networks import NETWORKS
+from lib.training.networks import NETWORKS, CoverNet
 from schemas.models import MODELS
 from schemas.table import Table
 
@@ -52,8 +53,18 @@ class Network:
 
     @property
     def alignment_s(self) -> tuple[float, float] | None:
-        """Length and hop of the windows that recordings are aligned by besides [s]; None: not at all."""
-        return self._length_and_hop("alignment_s", (4.0, 2.0))
+        """Length and hop of the windows that recordings are aligned by besides [s]; None: not at all.
+
+        A window is so many steps of covernet's blocks, and another one begins at each step.
+        """
+        cut = self._length_and_hop("alignment_s", (4.0, 2.0))
+        step = CoverNet.STRIDE / parameters("chroma").frames_per_second
+        if cut and (cut[1] != step or cut[0] % step):
+            raise InputError(
+                f"alignment_s on a model's card must be a multiple of {step:g} s, and {step:g} s, got "
+                f"{list(cut)}; [4, 2] is usual"
+            )
+        return cut
 
     def _length_and_hop(self, key: str, usual: tuple[float, float]) -> tuple[float, float] | None:
         """Return what the card says, else what is usual; only a covernet has such passages."""

@@ -2,12 +2,12 @@
 
 *Conventions.* Distance is that of `lib.training.distances`: 0 to 2. In a lake of 30 recordings and more the
 nearest are ordered by its deviation from what is usual there (`lib.retrieval.cohort`). The best ten, or as
-many as are asked for, are aligned window by window where the model's card says how (`alignment_s`) and the
-lake has their spectrograms. The probability of being a cover, by all of this, is
-`lib.retrieval.calibration`'s: the model's card has it, else it is fitted on the lake's validation works;
-with several candidates, one cover or none is expected among them. Without either there is the share of
-random pairs of the lake that are nearer. Where two match best comes from that alignment, else from one of
-their chroma (`lib.retrieval.qmax`).
+many as are asked for, are aligned window by window where the model is a covernet whose card does not say
+otherwise (`alignment_s`) and the lake has their spectrograms. The probability of being a cover, by all of
+this, is `lib.retrieval.calibration`'s: the model's card has it, else it is fitted on the lake's validation
+works, then by deviation or distance alone. With several candidates, one cover or none is expected among
+them. Without either there is the share of random pairs of the lake that are nearer. Where two match best
+comes from that alignment, else from one of their chroma (`lib.retrieval.qmax`).
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from schemas.recordings import RECORDINGS
 from schemas.spectrograms import SPECTROGRAMS
 
 _ALIGNED = 10  # best of these that are aligned
+_RATE = parameters("chroma").frames_per_second
 
 
 def tensor_of_file(path: str, representation: str) -> np.ndarray:
@@ -163,17 +164,17 @@ def matches(query: Query, others: Sequence[np.ndarray | None], network: Network)
 def _match(query: Query, other: np.ndarray | None, network: Network) -> Match:
     if network.alignment_s is None or other is None:
         return Match(float("nan"), qmax.match(query.chroma, other))
-    rate = parameters("chroma").frames_per_second
-    heard = hear_windows(network, other, rate)
-    return aligned(query.heard, heard, network.n_rolls, network.alignment_s)
+    heard = hear_windows(network, other, _RATE)
+    return aligned(query, Query(heard, other), network.n_rolls, network.alignment_s)
 
 
-def aligned(a: Heard, b: Heard, n_rolls: int, windows_s: tuple[float, float]) -> Match:
+def aligned(a: Query, b: Query, n_rolls: int, windows_s: tuple[float, float]) -> Match:
     """Align two recordings that were heard in windows of this length and hop [s]."""
     length_s, hop_s = windows_s
-    found = alignment.of_pair(a, b, n_rolls)
+    found = alignment.of_pair(a.heard, b.heard, n_rolls)
     here, there = (
-        (first * hop_s, last * hop_s + length_s) for first, last in (found.here, found.there)
+        (first * hop_s, min(last * hop_s + length_s, of.chroma.shape[1] / _RATE))
+        for (first, last), of in ((found.here, a), (found.there, b))
     )
     return Match(found.score, paths.match(here, there))
 
@@ -194,7 +195,7 @@ def compare_pair(lake: Lake, model: str, pair: Sequence[str]) -> dict[str, objec
     apart = known.pair(x, y, both)
     match = Match(float("nan"), qmax.match(a.chroma, b.chroma))
     if network.alignment_s:
-        match = aligned(a.heard, b.heard, network.n_rolls, network.alignment_s)
+        match = aligned(a, b, network.n_rolls, network.alignment_s)
     answer: dict[str, object] = {
         "model": network.model_id,
         "first": pair[0],

@@ -43,6 +43,8 @@ def read_rows(
     RuntimeError
         If the number of rows read is not the number that Delta's log gives.
     """
+    if not snapshot.n_rows:
+        return
     n_rows = 0
     for batch in (
         _petastorm(snapshot, columns) if reader == "petastorm" else _arrow(snapshot, columns)
@@ -60,8 +62,6 @@ def _petastorm(snapshot: Snapshot, columns: list[str]) -> Iterator[dict[str, np.
     from lib.training import petastorm_compat  # noqa: F401, I001 (before petastorm)
     from petastorm import make_batch_reader
 
-    if not snapshot.n_rows:
-        return
     urls = [path if "://" in path else f"file://{path}" for path in snapshot.paths]
     with make_batch_reader(
         urls, schema_fields=columns, shuffle_row_groups=False, num_epochs=1,

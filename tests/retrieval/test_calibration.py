@@ -100,3 +100,4 @@ def test_a_card_has_a_line_for_each_kind_or_none():
     assert calibration.of_card(card, "deviation and alignment") == line
     assert calibration.of_card(card, "deviation") is None
     assert calibration.of_card({}, "deviation") is None
+    assert calibration.of_card({"calibration": None}, "deviation") is None

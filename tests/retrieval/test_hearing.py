@@ -101,6 +101,14 @@ def test_only_a_covernet_can_be_asked_for_passages():
         hear(network, np.zeros((128, 200), np.float32), 43.0)
 
 
+@pytest.mark.parametrize("cut", [[3, 2], [4, 1], [8, 4]])
+def test_windows_that_are_no_steps_of_the_blocks_are_refused(cut):
+    with pytest.raises(
+        InputError, match=r"alignment_s on a model's card must be a multiple of 2 s"
+    ):
+        hear(covernet(alignment_s=cut), chroma(1), 4.0)
+
+
 def test_what_was_heard_comes_back_from_its_bytes():
     told = hear(covernet(tempi=[1, 0.8], windows_s=[20, 10], alignment_s=[4, 2]), chroma(4), 4.0)
     back = Heard.from_bytes(told.to_bytes())

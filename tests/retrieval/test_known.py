@@ -105,7 +105,7 @@ def slow_deviation(lake, query, row):
     scores = []
     for own in (query, lake.vectors[row]):
         usual = [np.linalg.norm(own - lake.vectors[i]) for i in lake.sample]
-        usual = [x for x in usual if x >= 0.5]
+        usual = [x for x in usual if x >= 0.4 * np.median(usual)]
         scores.append((d - np.mean(usual)) / np.std(usual))
     return np.mean(scores)
 
@@ -155,3 +155,19 @@ def test_a_lake_of_copies_alone_has_distances_too():
         lake.network, lake.ids, np.repeat(lake.vectors[:1], len(lake.ids), axis=0), lake.about
     )
     assert np.isfinite(one.nearest(one.vectors[:1], 3, None)[2]).all()
+
+
+def test_in_a_lake_where_all_are_near_to_one_another_they_are_no_copies():
+    """A network that crowds its embeddings: .45 apart at most, and a copy beside one of them."""
+    lake = known(LARGE)
+    crowded = np.eye(1, 128, dtype=np.float32) * 3 + lake.vectors
+    crowded = np.concatenate([crowded, crowded[:1] + 1e-3])
+    crowded /= np.linalg.norm(crowded, axis=1, keepdims=True)
+    ids = np.append(lake.ids, "copy")
+    lake = Known(lake.network, ids, crowded, lake.about | {"copy": ("", "", "", "")})
+    rows, d, apart = lake.nearest(crowded[:1], len(ids), None)
+    assert d.max() < 0.5
+    assert set(rows[:3].tolist()) == {0, 1, 40}
+    strangers = apart[3:]
+    assert abs(strangers.mean()) < 0.5
+    assert np.abs(strangers).max() < 4

@@ -38,6 +38,13 @@ def test_shipped_network_finds_where_two_recordings_match_in_another_key_and_tem
     assert unknown.where == {"match here": "", "match there": ""}
 
 
+def test_a_match_ends_with_the_recording():
+    network, x = registry.resolve(None, "shipped"), song(1, 24)[:, :233]  # 58.25 s
+    query = Query(hear_query(network, x, 4.0), x)
+    (found,) = matches(query, [x], network)
+    assert found.where == {"match here": "0:00 to 0:58", "match there": "0:00 to 0:58"}
+
+
 def test_a_network_that_is_not_aligned_has_its_matches_from_chroma():
     network, x = registry.untrained().only(alignment_s=None), song(1, 24)
     query = Query(hear_query(network, x, 4.0), x)

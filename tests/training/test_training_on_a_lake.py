@@ -61,6 +61,14 @@ def test_row_count_that_deltas_log_does_not_give_is_refused(tiny):
         list(loader.read_rows(wrong, ["recording_id"]))
 
 
+@pytest.mark.parametrize("reader", loader.READERS)
+def test_a_table_without_rows_has_none(tiny, reader):
+    from dataclasses import replace
+
+    empty = replace(tiny.snapshot(SPECTROGRAMS), n_rows=0, paths=())
+    assert list(loader.read_rows(empty, ["recording_id"], reader=reader)) == []
+
+
 @pytest.mark.parametrize("reader", ["petastorm", "arrow"])
 def test_both_readers_give_the_tensors_that_were_written(tiny, tmp_path, reader):
     store = loader.tensor_store(tiny.snapshot(SPECTROGRAMS), "chroma", str(tmp_path), reader=reader)
