@@ -39,7 +39,7 @@ from lib.audio.versions import PROGRAMS, Score, VersionSpec, arrange, sample_spe
 from lib.evaluation.intervals import Interval, paired_difference
 from lib.evaluation.metrics import per_query, queries
 from lib.retrieval import alignment, calibration, fourier2d, matrices, qmax, registry
-from lib.retrieval.hearing import hear
+from lib.retrieval.hearing import hear_query
 
 SETS = ("demo", "tunes", "chorales", "bands", "alike")
 FIGURE = 4  # successive steps of a melody
@@ -236,18 +236,21 @@ def calibrate(folder: Path, models: list[str]) -> None:
     for model in models:
         network, told = registry.resolve(None, model), {}
         for name, (chromas, _) in sets.items():
-            heard = [hear(network, x, CHROMA.frames_per_second) for x in chromas]
+            heard = [hear_query(network, x, CHROMA.frames_per_second) for x in chromas]
             wholes, n_rolls = np.stack([x.wholes for x in heard]), network.n_rolls
-            scores = -alignment.distances(heard, n_rolls) if network.alignment_s else None
-            of_distance = matrices.of_embeddings(wholes, n_rolls)
-            told[name] = of_distance, matrices.as_searched(wholes, n_rolls), scores
+            told[name] = {
+                "distance": matrices.of_embeddings(wholes, n_rolls),
+                "deviation": matrices.as_searched(wholes, n_rolls),
+            }
+            if network.alignment_s:
+                told[name]["alignment"] = -alignment.distances(heard, n_rolls)
         lines = {}
-        for place, kind in enumerate(calibration.KINDS):
-            aligned = kind.endswith("alignment")
+        for kind in calibration.KINDS:
+            measure, *aligned = kind.split(" and ")
             if aligned and not network.alignment_s:
                 continue
             found = {
-                name: (of_set[place % 2], of_set[2] if aligned else None)
+                name: (of_set[measure], of_set["alignment"] if aligned else None)
                 for name, of_set in told.items()
             }
             distances, scores = found["demo"]

@@ -75,12 +75,15 @@ def evaluate_set(
 def _reliability(network: Network, distances: dict, data: EvaluationSet) -> list[dict]:
     """Return how right the probabilities of `find_covers` are here; [] where the card has none."""
     aligned = distances.get("model_aligned")
-    both = calibration.of_card(network.config, "deviation and alignment")
-    line = calibration.of_card(network.config, "deviation")
-    apart = evaluate.as_searched(data)
-    if aligned is not None and both:
-        return calibration.reliability(both.log_odds(apart, -aligned), data.works)
-    return calibration.reliability(line.log_odds(apart), data.works) if line else []
+    scores: np.ndarray | float = 0.0
+    line = calibration.of_card(network.config, "deviation and alignment")
+    if line and aligned is not None:
+        scores = -aligned
+    else:
+        line = calibration.of_card(network.config, "deviation")
+    if not line:
+        return []
+    return calibration.reliability(line.log_odds(evaluate.as_searched(data), scores), data.works)
 
 
 def _setting(network: Network) -> str:

@@ -18,11 +18,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from joblib import Parallel, delayed
 
 from lib.retrieval.hearing import Heard
 from lib.retrieval.matrices import rolled
-from lib.retrieval.paths import longest_path
+from lib.retrieval.paths import longest_path, of_pairs
 
 QUANTILE = 0.9
 STRANGERS = 0.03  # one standard deviation of the similarity of windows of two songs
@@ -77,19 +76,4 @@ def _windows(heard: Heard) -> np.ndarray:
 
 def distances(heard: Sequence[Heard], n_rolls: int) -> np.ndarray:
     """Return minus the score of every two recordings, (n, n), 0 on the diagonal; on all cores."""
-    wholes = np.stack([x.wholes[0] for x in heard])
-
-    def to_those_before(i: int) -> list[float]:
-        in_all_keys = rolled(_windows(heard[i]), n_rolls)  # (n_rolls, t, d)
-        nearest = np.argmax(rolled(wholes[i : i + 1], n_rolls)[:, 0] @ wholes[:i].T, axis=0)
-        return [
-            -align(in_all_keys[roll], _windows(heard[j])).score for j, roll in enumerate(nearest)
-        ]
-
-    found = np.zeros((len(heard), len(heard)))
-    rows = Parallel(n_jobs=-1, prefer="threads")(
-        delayed(to_those_before)(i) for i in range(1, len(heard))
-    )
-    for i, row in enumerate(rows, start=1):
-        found[i, :i] = row
-    return found + found.T
+    return of_pairs(lambda a, b: -of_pair(a, b, n_rolls).score, heard)

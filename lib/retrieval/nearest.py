@@ -24,6 +24,7 @@ import pandas as pd
 import torch
 
 from lib.io import files
+from lib.retrieval.matrices import rolled
 from lib.training.distances import distance, similarity_matrix
 
 EXACT_UP_TO = 300_000
@@ -32,12 +33,6 @@ MOST_CODES = 576  # faiss adds them up in 16 bits: of twice as many the sums are
 CANDIDATES = 60  # of each roll, for every answer asked for
 SAMPLE = 20_000  # embeddings that the codes are learnt from
 OUTGROWN = 4.0  # times the rows that the codes were learnt for: then they are learnt anew
-
-
-def rolls_of(query: np.ndarray, n_rolls: int) -> np.ndarray:
-    """Return (k * n_rolls, d) rolls of a query's embeddings (k, d)."""
-    rows = query.reshape(len(query), n_rolls, -1)
-    return np.concatenate([np.roll(rows, s, axis=1).reshape(query.shape) for s in range(n_rolls)])
 
 
 def distances_to(query: np.ndarray, vectors: np.ndarray, n_rolls: int) -> np.ndarray:
@@ -61,7 +56,8 @@ class Index:
 
         Entries that ``keys`` no longer has are passed over.
         """
-        _, found = self.codes.search(rolls_of(query, n_rolls), k * CANDIDATES)
+        rolls = rolled(query, n_rolls).reshape(-1, query.shape[1])
+        _, found = self.codes.search(rolls, k * CANDIDATES)
         rows = pd.Index(keys).get_indexer(self.keys[np.unique(found[found >= 0])])
         rows = rows[rows >= 0]
         d = distances_to(query, vectors[rows], n_rolls)

@@ -12,8 +12,15 @@ Journal of Molecular Biology 1981 (what falls below 0 begins anew).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from itertools import combinations
+from typing import TypeVar
+
 import numpy as np
+from joblib import Parallel, delayed
 from numba import njit
+
+T = TypeVar("T")
 
 
 @njit(cache=False, fastmath=False, nogil=True)
@@ -39,6 +46,18 @@ def longest_path(gains: np.ndarray) -> tuple[float, int, int, int, int]:  # prag
                 best, last = value, here
     first = begun[last // m, last % m]
     return best, first // m, first % m, last // m, last % m
+
+
+def of_pairs(measure: Callable[[T, T], float], items: Sequence[T]) -> np.ndarray:
+    """Return a measure of every two items that is the same in both orders, (n, n); on all cores.
+
+    The diagonal is 0.
+    """
+    rows, columns = np.triu_indices(len(items), 1)
+    pairs = (delayed(measure)(a, b) for a, b in combinations(items, 2))
+    found = np.zeros((len(items), len(items)))
+    found[rows, columns] = Parallel(n_jobs=-1, prefer="threads", batch_size=64)(pairs)
+    return found + found.T
 
 
 def match(here: tuple[float, float], there: tuple[float, float]) -> dict[str, str]:

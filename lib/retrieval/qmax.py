@@ -15,7 +15,6 @@ key." 2008.
 from __future__ import annotations
 
 import numpy as np
-from joblib import Parallel, delayed
 
 from lib.retrieval import paths
 
@@ -88,13 +87,7 @@ def distances(chromas: list[np.ndarray]) -> np.ndarray:
 
 def distances_of(frames: list[np.ndarray]) -> np.ndarray:
     """Return the (n, n) distances of recordings by their `features`, or other (T, 12) frames."""
-    rows, columns = np.triu_indices(len(frames), 1)
-    pairs = (
-        delayed(pair_distance)(frames[i], frames[j]) for i, j in zip(rows, columns, strict=True)
-    )
-    found = np.zeros((len(frames), len(frames)))
-    found[rows, columns] = Parallel(n_jobs=-1, prefer="threads", batch_size=64)(pairs)
-    return found + found.T
+    return paths.of_pairs(pair_distance, frames)
 
 
 def match(own: np.ndarray, other: np.ndarray | None) -> dict[str, str]:

@@ -193,9 +193,10 @@ def compare_pair(lake: Lake, model: str, pair: Sequence[str]) -> dict[str, objec
     stored = lake.exists(EMBEDDINGS) and lake.exists(RECORDINGS)
     known = read(lake, network) if stored else Known(network, np.array([]), np.empty((0, 1)), {})
     apart = known.pair(x, y, both)
-    match = Match(float("nan"), qmax.match(a.chroma, b.chroma))
     if network.alignment_s:
         match = aligned(a, b, network.n_rolls, network.alignment_s)
+    else:
+        match = Match(float("nan"), qmax.match(a.chroma, b.chroma))
     answer: dict[str, object] = {
         "model": network.model_id,
         "first": pair[0],
