@@ -1,0 +1,86 @@
+"""What the golden test compares: fixed synthetic recordings, and all that the shipped model makes of them.
+
+``python -m tests.golden.made`` writes golden.json anew (after a change of an answer that was meant).
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+
+from lib.audio import direct
+from lib.audio.render import render
+from lib.audio.representations import fold
+from lib.audio.songs import compose
+from lib.audio.versions import arrange, sample_spec
+from lib.evaluation import evaluate, metrics
+from lib.evaluation.evaluate import EvaluationSet
+from lib.retrieval import registry
+from lib.retrieval.hearing import hear
+
+GOLDEN = Path(__file__).with_name("golden.json")
+SEED = 20261127
+WORKS, VERSIONS, OTHERS = 4, 3, 24  # the others are what a search's scores are normalised by
+
+
+def version(number, v):
+    """Return a composed song and the spec of its version."""
+    song = compose(number, SEED)
+    return song, sample_spec(song, SEED + v, max_phrases=3)
+
+
+def chroma(number, v):
+    song, spec = version(number, v)
+    return fold(direct.log_frequency(arrange(song, spec), spec))
+
+
+def dozen():
+    """Return (recording_id, work_id, chroma) of a dozen recordings."""
+    pairs = [(n, v) for n in range(WORKS) for v in range(VERSIONS)]
+    return [(f"w{n}-v{v}", f"w{n}", chroma(n, v)) for n, v in pairs]
+
+
+def others():
+    """Return the same of recordings that are each alone with their work."""
+    return [(f"w{n}-v0", f"w{n}", chroma(n, 0)) for n in range(WORKS, WORKS + OTHERS)]
+
+
+def write_audio(folder, number, v):
+    """Render a version as WAV; return its path."""
+    song, spec = version(number, v)
+    path = folder / f"w{number}-v{v}.wav"
+    sf.write(path, render(arrange(song, spec), spec), 16_000)
+    return str(path)
+
+
+def judged(recordings):
+    """Return embeddings, distances and MAP, as golden.json has them."""
+    network = registry.resolve(None, "shipped")
+    ids, works, chromas = (list(x) for x in zip(*recordings, strict=True))
+    heard = [hear(network, x, 4.0) for x in chromas]
+    data = EvaluationSet("golden", ids, ids, np.array(works), chromas, {"model": (heard, 12)})
+    distances = evaluate.all_distances(data)
+    upper = np.triu_indices(len(ids), 1)
+    return {
+        "embeddings": {i: x.wholes[0][::240].tolist() for i, x in zip(ids, heard, strict=True)},
+        "distances": {name: d[upper].tolist() for name, d in distances.items()},
+        "map": {
+            name: float(metrics.per_query(d, data.works)["map"].mean())
+            for name, d in distances.items()
+        },
+    }
+
+
+def load():
+    return json.loads(GOLDEN.read_text())
+
+
+def write(**found):
+    """Replace what is recorded under these names."""
+    kept = load() if GOLDEN.exists() else {}
+    GOLDEN.write_text(json.dumps(kept | found, indent=1, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    write(**judged(dozen()))
