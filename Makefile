@@ -1,6 +1,7 @@
 # make demo and make test are all a newcomer needs; `make help` lists the rest.
 PYTHON := .venv/bin/python
 export OMP_NUM_THREADS ?= 1
+export PYTHONPATH := lib
 
 help:                ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 22
@@ -40,7 +41,7 @@ bench: setup         ## speed and memory, side by side with rivals
 	@$(PYTHON) -m benchmarks.attributes
 
 snapshots:           ## record every job's --help and docs/tables.md
-	@PYTHONPATH=. $(PYTHON) -m tests.snapshots
+	@PYTHONPATH=lib:. $(PYTHON) -m tests.snapshots
 
 lock:                ## resolve requirements.in into requirements.lock
 	@.venv/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \

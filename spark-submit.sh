@@ -21,25 +21,24 @@ name=$(basename "$job" .py)
 [ -x "$python" ] || { echo "spark-submit.sh: the environment must be set up, got no $python; run: make setup" >&2; exit 3; }
 
 # --help needs no cluster: it answers in a second
-for flag in "$@"; do case $flag in -h|--help) cd "$root" && exec "$python" -m "jobs.$name" --help ;; esac; done
+for flag in "$@"; do case $flag in -h|--help) cd "$root" && PYTHONPATH=$root/lib exec "$python" -m "covers.jobs.$name" --help ;; esac; done
 
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
-(cd "$root" && "$python" - "$work/covers.zip" <<'PY'
-import sys, zipfile
-from pathlib import Path
-with zipfile.ZipFile(sys.argv[1], "w", zipfile.ZIP_DEFLATED) as archive:
-    for folder in ("jobs", "lib", "schemas"):
-        for path in sorted(Path(folder).rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
-                archive.write(path)
+"$python" - "$root/lib" "$work/covers.zip" <<'PY'
+import os, sys, zipfile
+root, target = sys.argv[1:]
+with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+    for folder, _, names in os.walk(os.path.join(root, "covers"), followlinks=True):  # jobs and schemas are links
+        for name in sorted(names):
+            if "__pycache__" not in folder:
+                archive.write(os.path.join(folder, name), os.path.relpath(os.path.join(folder, name), root))
 PY
-)
 conf=()
 for setting in ${SPARK_CONF:-}; do conf+=(--conf "$setting"); done
 jars=$(ls "$root"/.venv/jars/*.jar | paste -sd,)
 SPARK_HOME=$("$python" -c 'import pyspark; print(pyspark.__path__[0])')
 export SPARK_HOME PYSPARK_PYTHON=$python PYSPARK_DRIVER_PYTHON=$python SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
-export COVERS_CODE=${COVERS_CODE:-$root} PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
+export PYTHONPATH=$root/lib${PYTHONPATH:+:$PYTHONPATH}
 export COVERS_COMMIT=${COVERS_COMMIT:-$(git -C "$root" rev-parse HEAD 2>/dev/null || true)}
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} TF_CPP_MIN_LOG_LEVEL=3
 

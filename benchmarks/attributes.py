@@ -16,10 +16,11 @@ from rich.table import Table as Grid
 from scipy.signal import resample_poly
 
 from benchmarks.measure import some_songs
-from lib.audio import attributes, fluid
-from lib.audio.render import render
-from lib.audio.representations import compute, parameters
-from lib.audio.versions import arrange, sample_spec, truth_of
+from covers.audio import attributes
+from covers.audio.features import compute, parameters
+from covers.synthesis import soundfont
+from covers.synthesis.synthesizer import render
+from covers.synthesis.versions import arrange, sample_spec, truth_of
 
 RATE = 16_000
 NEAR_MISSES = {
@@ -81,7 +82,7 @@ def main() -> None:
     parser.add_argument("--fonts", nargs="+", default=[], metavar="FONT")
     args = parser.parse_args()
     songs = some_songs(args.songs, args.n_songs)
-    fonts = fluid.checked(args.fonts)
+    fonts = soundfont.checked(args.fonts)
     outcomes: dict[str, Counter[str]] = {}
     for song in songs:
         spec = sample_spec(song, 3, max_phrases=6, fonts=fonts)

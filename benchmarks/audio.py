@@ -21,9 +21,9 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from benchmarks.measure import CORES, session, timed
-from lib.audio import recordings, sandbox, spectrograms
-from lib.audio.representations import Parameters, parameters
-from lib.io import files
+from covers.audio import recordings_table, sandbox, spectrograms_table
+from covers.audio.features import Parameters, parameters
+from covers.io import files
 
 NAMES = ("log_frequency", "chroma", "log_mel")
 SECONDS = 240
@@ -55,7 +55,7 @@ def hours_long(path: str) -> None:
 def plain(job: tuple[list[str], Parameters]) -> int:
     """Decode and pack files one after the other."""
     torch.set_num_threads(1)
-    return sum(len(spectrograms.decoded(path, job[1])) for path in job[0])
+    return sum(len(spectrograms_table.decoded(path, job[1])) for path in job[0])
 
 
 def loop(paths: list[str], p: Parameters, pool: multiprocessing.pool.Pool) -> None:
@@ -72,7 +72,7 @@ def peak_of(path: str, p: Parameters) -> float:
 
     def work(pipe: multiprocessing.connection.Connection) -> None:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        spectrograms.decoded(path, p)
+        spectrograms_table.decoded(path, p)
         pipe.send((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 
     ours, theirs = multiprocessing.Pipe()
@@ -110,7 +110,7 @@ def of_spark(paths: list[str], names: list[str], repeats: int) -> list[Row]:
     with multiprocessing.get_context("forkserver").Pool(CORES) as pool:
         for name in names:
             p = parameters(name)
-            decoded = spectrograms.decode_recordings(found, p, sandbox.Limits())
+            decoded = spectrograms_table.decode_recordings(found, p, sandbox.Limits())
             alone = timed(lambda p=p: loop(paths, p, pool), repeats)
             spread = timed(
                 lambda d=decoded: d.write.format("noop").mode("overwrite").save(), repeats
@@ -148,7 +148,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if not asked.audio:
             made(folder, asked.files)
-        paths = [x.uri for x in recordings.from_folder(asked.audio or folder, "bench", "flat")]
+        paths = [
+            x.uri for x in recordings_table.from_folder(asked.audio or folder, "bench", "flat")
+        ]
         rows = of_spark(paths, asked.only, asked.repeats) + of_librosa(paths[:3], asked.repeats)
     if not asked.audio:  # memory does not depend on the files
         rows += of_memory()

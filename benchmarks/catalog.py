@@ -30,8 +30,8 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from benchmarks.measure import CORES, session
-from lib.audio.synthesis import demo_catalog
-from lib.io.pipeline import load_job
+from covers.cli.pipeline import load_job
+from covers.synthesis.tables import demo_catalog
 
 ROOT = Path(__file__).resolve().parent.parent
 RIVAL = (sys.executable, "-m", "benchmarks.catalog_rival")

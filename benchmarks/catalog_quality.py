@@ -16,14 +16,14 @@ from sklearn.metrics import adjusted_rand_score, root_mean_squared_error
 from xgboost import XGBRegressor
 
 from benchmarks.measure import session
-from lib.catalog import pictures
-from lib.catalog.regressor import RegressorConfig, first_seed, split
-from lib.io.lake import Lake
-from schemas.cluster_models import CLUSTER_MODELS
-from schemas.evaluations import EVALUATIONS
-from schemas.track_clusters import TRACK_CLUSTERS
-from schemas.track_features import TRACK_FEATURES
-from schemas.track_similarity import TRACK_SIMILARITY
+from covers.catalog import plots
+from covers.catalog.regressor import RegressorConfig, first_seed, split
+from covers.io.lake import Lake
+from covers.schemas.cluster_models import CLUSTER_MODELS
+from covers.schemas.evaluations import EVALUATIONS
+from covers.schemas.track_clusters import TRACK_CLUSTERS
+from covers.schemas.track_features import TRACK_FEATURES
+from covers.schemas.track_similarity import TRACK_SIMILARITY
 
 
 def clusters(lake: Lake, console: Console) -> None:
@@ -74,8 +74,8 @@ def picture(lake: Lake) -> Figure:
         mine = labels.where(F.col("cluster_model_id") == model["cluster_model_id"])
         vectors = features.where(F.col("encoding") == model["encoding"])
         rows = vectors.join(mine.select("track_id", "cluster"), "track_id")
-        maps[f"encoding {model['encoding']}"] = pictures.map_sample(rows, rows.count(), 123)
-    return pictures.cluster_map(maps)
+        maps[f"encoding {model['encoding']}"] = plots.map_sample(rows, rows.count(), 123)
+    return plots.cluster_map(maps)
 
 
 def main() -> None:
@@ -86,7 +86,7 @@ def main() -> None:
     lake, console = Lake(session(), asked.lake), Console(width=110, highlight=False)
     clusters(lake, console)
     regressor(lake, console)
-    pictures.write(picture(lake) if asked.picture else None, asked.picture)
+    plots.write(picture(lake) if asked.picture else None, asked.picture)
 
 
 if __name__ == "__main__":

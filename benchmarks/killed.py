@@ -23,7 +23,7 @@ import psutil
 from deltalake import DeltaTable
 
 from benchmarks.audio import made
-from lib.training import checkpoints
+from covers.training import checkpoints
 
 ROOT = Path(__file__).resolve().parent.parent
 KEY = ["recording_id", "representation", "parameters_id", "segment"]

@@ -27,9 +27,9 @@ from rich.table import Table as Grid
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.made_triplets import made_tensor, snapshots
-from lib.audio import tensors
-from lib.io.lake import Snapshot
-from lib.training.loader import read_rows, tensor_store
+from covers.audio import quantize
+from covers.io.lake import Snapshot
+from covers.training.dataset import read_rows, tensor_store
 
 COLUMNS = ["recording_id", "shape", "scale", "offset", "tensor"]
 RIVAL = """
@@ -49,7 +49,7 @@ def read_all(snapshot: Snapshot, reader: str) -> int:
     n = 0
     for batch in read_rows(snapshot, COLUMNS, reader=reader):
         for data, shape in zip(batch["tensor"], batch["shape"], strict=True):
-            tensors.stored_bytes(data, tuple(int(s) for s in shape))
+            quantize.stored_bytes(data, tuple(int(s) for s in shape))
             n += 1
     return n
 

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lib.audio.representations import parameters
-from lib.audio.spectrograms import packed
-from lib.io.lake import Snapshot
-from schemas.triplets import TRIPLETS
+from covers.audio.features import parameters
+from covers.audio.spectrograms_table import packed
+from covers.io.lake import Snapshot
+from covers.schemas.triplets import TRIPLETS
 
 SECONDS = 60.0  # of a recording
 VERSIONS = 4  # recordings of a work

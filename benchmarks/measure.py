@@ -11,12 +11,12 @@ from collections.abc import Callable
 import numpy as np
 from pyspark.sql import SparkSession
 
-from lib.audio import song_files
-from lib.audio.representations import parameters
-from lib.audio.songs import Song, compose
-from lib.evaluation.evaluate import EvaluationSet, all_distances
-from lib.retrieval import registry
-from lib.retrieval.hearing import hear
+from covers.audio.features import parameters
+from covers.evaluation.systems import EvaluationSet, all_distances
+from covers.models import registry
+from covers.retrieval.hearing import hear
+from covers.synthesis import corpus
+from covers.synthesis.song import Song, compose
 from tests.conftest import settings
 
 CORES = 2
@@ -37,8 +37,8 @@ def some_songs(folder: str | None, n: int) -> list[Song]:
     """Return n songs, evenly out of a folder; without one, composed here."""
     if not folder:
         return [compose(number, 0) for number in range(n)]
-    names = song_files.found(folder, None)
-    load = song_files.loader(folder)
+    names = corpus.found(folder, None)
+    load = corpus.loader(folder)
     return [load(name) for name in names[:: max(len(names) // n, 1)][:n]]
 
 
@@ -59,7 +59,7 @@ def network_distances(chromas: list[np.ndarray], model: str = "shipped") -> dict
 def session() -> SparkSession:
     """Return a quiet local session with Delta, as spark-submit.sh would configure it."""
     os.environ |= {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
-    os.environ["PYTHONPATH"] = os.getcwd()
+    os.environ["PYTHONPATH"] = os.path.join(os.getcwd(), "lib")
     builder = SparkSession.builder.master(f"local[{CORES}]")
     for name, value in (settings() | {"spark.driver.memory": "4g"}).items():
         builder = builder.config(name, value.strip())

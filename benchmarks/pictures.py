@@ -15,11 +15,12 @@ import numpy as np
 import soundfile as sf
 from matplotlib.figure import Figure
 
-from lib.audio import augment, fluid
-from lib.audio.render import render
-from lib.audio.representations import compute, parameters
-from lib.audio.songs import compose
-from lib.audio.versions import arrange, sample_spec
+from covers.audio import augmentation
+from covers.audio.features import compute, parameters
+from covers.synthesis import soundfont
+from covers.synthesis.song import compose
+from covers.synthesis.synthesizer import render
+from covers.synthesis.versions import arrange, sample_spec
 
 OUT = Path(__file__).resolve().parent.parent / "docs" / "pictures"
 SECONDS, RATE, FONT = 20, 16_000, "FluidR3_GM.sf2"
@@ -56,7 +57,9 @@ def representations() -> None:
     for axes, (name, x), title in zip(plots[0], tensors.items(), titles, strict=True):
         draw(axes, x, name, title)
     for axes, spec in zip(plots[1:].ravel(), SPECS, strict=False):
-        draw(axes, augment.apply(tensors["chroma"], "chroma", spec), "chroma", json.dumps(spec))
+        draw(
+            axes, augmentation.apply(tensors["chroma"], "chroma", spec), "chroma", json.dumps(spec)
+        )
     together = {
         "time_stretch": 0.8,
         "pitch_shift": -3,
@@ -66,7 +69,7 @@ def representations() -> None:
     }
     draw(
         plots[-1, -1],
-        augment.apply(tensors["chroma"], "chroma", together),
+        augmentation.apply(tensors["chroma"], "chroma", together),
         "chroma",
         "five at once",
     )
@@ -77,7 +80,7 @@ def representations() -> None:
 
 def versions(sounds: Path | None) -> None:
     """Draw six versions of one song; write their first seconds as MP3 where asked for."""
-    fonts, song = fluid.checked([FONT]), compose(3, 0)
+    fonts, song = soundfont.checked([FONT]), compose(3, 0)
     figure = Figure(figsize=(11, 6.5), layout="constrained")
     for number, axes in enumerate(figure.subplots(2, 3).ravel(), 1):
         spec = replace(sample_spec(song, number, fonts=fonts), form=(0, 1, 2), intro=0, solo=-1)

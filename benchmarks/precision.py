@@ -16,13 +16,15 @@ import torch
 from rich.console import Console
 from rich.table import Table as Grid
 
-from lib.audio import recordings, spectrograms, tensors
-from lib.audio.representations import parameters
-from lib.audio.songs import compose
-from lib.audio.synthesis import write_version
-from lib.audio.versions import sample_spec
-from lib.retrieval import fourier2d, matrices, registry
-from lib.retrieval.embed import crop_frames_of, embed, load
+from covers.audio import quantize, recordings_table, spectrograms_table
+from covers.audio.features import parameters
+from covers.models import registry
+from covers.retrieval import scoring
+from covers.retrieval.baselines import fourier2d
+from covers.retrieval.embed import crop_frames_of, embed, load
+from covers.synthesis.song import compose
+from covers.synthesis.tables import write_version
+from covers.synthesis.versions import sample_spec
 
 
 def float16(x: np.ndarray) -> tuple[np.ndarray, int]:
@@ -32,8 +34,8 @@ def float16(x: np.ndarray) -> tuple[np.ndarray, int]:
 
 def bits(x: np.ndarray, n: int) -> tuple[np.ndarray, int]:
     """Store in n <= 8 bits, one a byte."""
-    data, scale, offset = tensors.pack(x, levels=2**n)
-    return tensors.unpack(data, x.shape, scale, offset), len(data)
+    data, scale, offset = quantize.pack(x, levels=2**n)
+    return quantize.unpack(data, x.shape, scale, offset), len(data)
 
 
 WAYS = {
@@ -54,7 +56,7 @@ def distances(chromas: list[np.ndarray]) -> dict[str, np.ndarray]:
     shipped = registry.resolve(None, "shipped")
     net = load("covernet", shipped.weights, 0)
     vectors = np.stack([embed(net, x, crop_frames=None) for x in chromas])
-    found = matrices.of_embeddings(vectors, shipped.n_rolls)
+    found = scoring.of_embeddings(vectors, shipped.n_rolls)
     return {"covernet": found, "2-D Fourier": fourier2d.distances(chromas)}
 
 
@@ -66,7 +68,7 @@ def log_mel_distances(mels: list[np.ndarray]) -> dict[str, np.ndarray]:
     vectors = np.stack([embed(net, x, crop_frames=crop) for x in mels])
     means = np.stack([x.mean(axis=1) for x in mels])
     by_band = np.linalg.norm(means[:, None] - means[None], axis=-1)
-    return {"CNN": matrices.of_embeddings(vectors, 1), "mean band": by_band}
+    return {"CNN": scoring.of_embeddings(vectors, 1), "mean band": by_band}
 
 
 def change(found: np.ndarray, exact: np.ndarray) -> str:
@@ -88,11 +90,11 @@ def main() -> None:
                 song = compose(number, 0)
                 for v in range(3):
                     write_version(song, sample_spec(song, v), v, Path(folder), "test")
-        paths = [x.uri for x in recordings.from_folder(asked.audio or folder, "x", "flat")]
+        paths = [x.uri for x in recordings_table.from_folder(asked.audio or folder, "x", "flat")]
         grid = Grid("tensors", "stored as", "MB an hour", *MEASURES)
         for name in ("chroma", "log_mel"):
             p = parameters(name)
-            exact = [spectrograms.tensor_of(path, p) for path in paths]
+            exact = [spectrograms_table.tensor_of(path, p) for path in paths]
             hours = sum(x.shape[1] for x in exact) / p.frames_per_second / 3600
             by = distances if name == "chroma" else log_mel_distances
             right = by(exact)

@@ -17,11 +17,11 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from benchmarks.measure import CORES
-from lib.audio import spectrograms
-from lib.audio.representations import parameters
-from lib.evaluation.intervals import bootstrap, paired_difference
-from lib.evaluation.metrics import per_query, queries
-from lib.retrieval import fourier2d, qmax
+from covers.audio import spectrograms_table
+from covers.audio.features import parameters
+from covers.evaluation.bootstrap import bootstrap, paired_difference
+from covers.evaluation.metrics import per_query, queries
+from covers.retrieval.baselines import fourier2d, qmax
 
 
 def main() -> None:
@@ -35,7 +35,9 @@ def main() -> None:
     paths = [str(args.audio_root / row["path"]) for row in rows]
     works = np.array([row["work_id"] for row in rows])
     with ProcessPoolExecutor(CORES) as pool:
-        chromas = list(pool.map(partial(spectrograms.tensor_of, p=parameters("chroma")), paths))
+        chromas = list(
+            pool.map(partial(spectrograms_table.tensor_of, p=parameters("chroma")), paths)
+        )
     with np.load(args.essentia) as held:
         theirs = held["distances"]
         frames = [held[name].astype(float) for name in sorted(held.files) if name != "distances"]

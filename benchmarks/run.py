@@ -17,14 +17,15 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from benchmarks.measure import timed
-from lib.audio import direct, sandbox, tensors
-from lib.audio.representations import parameters
-from lib.audio.songs import compose
-from lib.audio.spectrograms import tensor_of
-from lib.audio.synthesis import write_version
-from lib.audio.versions import arrange, sample_spec
-from lib.retrieval import qmax
-from lib.training import networks
+from covers.audio import quantize, sandbox
+from covers.audio.features import parameters
+from covers.audio.spectrograms_table import tensor_of
+from covers.models import networks
+from covers.retrieval.baselines import qmax
+from covers.synthesis import symbolic_features
+from covers.synthesis.song import compose
+from covers.synthesis.tables import write_version
+from covers.synthesis.versions import arrange, sample_spec
 
 SECONDS = 180
 
@@ -51,8 +52,8 @@ def of_versions() -> list[tuple[str, float, str]]:
     tune = compose(1, 0)
     spec = sample_spec(tune, 1)
     score, p = arrange(tune, spec), parameters("log_frequency")
-    direct.hearing()
-    written = timed(lambda: direct.log_frequency(arrange(tune, spec), spec))
+    symbolic_features.hearing()
+    written = timed(lambda: symbolic_features.log_frequency(arrange(tune, spec), spec))
     with tempfile.TemporaryDirectory() as folder:
 
         def by_sound() -> None:
@@ -80,8 +81,8 @@ def main() -> None:
         boxed = timed(lambda: sandbox.call(tensor_of, path, chroma, limits=sandbox.Limits()))
         rows.append(("the same in the sandbox", boxed, f"{boxed / plain:.2f} of the time without"))
         tensor = tensor_of(path, chroma)
-    data, scale, offset = tensors.pack(tensor)
-    unpacked = timed(lambda: tensors.unpack(data, tensor.shape, scale, offset))
+    data, scale, offset = quantize.pack(tensor)
+    unpacked = timed(lambda: quantize.unpack(data, tensor.shape, scale, offset))
     share = len(data) / tensor.astype(np.float32).nbytes
     rows.append(("unpack its tensor", unpacked, f"{share:.0%} of float32's size"))
     network = networks.build("covernet").eval()

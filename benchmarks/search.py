@@ -19,10 +19,11 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from benchmarks.measure import session, timed
-from lib.io.lake import Lake
-from lib.retrieval import nearest, registry
-from lib.retrieval.known import Known, known_to
-from lib.retrieval.registry import Network
+from covers.io.lake import Lake
+from covers.models import registry
+from covers.models.registry import Network
+from covers.retrieval import index as nearest
+from covers.retrieval.reference_set import Known, known_to
 
 N_ROLLS, WIDTH, VERSIONS, SPREAD = 12, 320, 8, 0.9
 N_TEMPI = 3

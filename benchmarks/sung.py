@@ -27,12 +27,12 @@ import soundfile as sf
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import fftconvolve, find_peaks
 
-from lib.audio import fluid
-from lib.audio.midi import estimate_chords, phrases_of
-from lib.audio.render import produce
-from lib.audio.representations import hertz_of
-from lib.audio.songs import Song, estimate_tonic
-from lib.audio.versions import ALONE, DRUMS, Score, VersionSpec, arrange, milder, sample_spec
+from covers.audio.features import hertz_of
+from covers.synthesis import soundfont
+from covers.synthesis.midi import estimate_chords, phrases_of
+from covers.synthesis.song import Song, estimate_tonic
+from covers.synthesis.synthesizer import produce
+from covers.synthesis.versions import ALONE, DRUMS, Score, VersionSpec, arrange, milder, sample_spec
 
 RATE, FRAME_S = 16_000, 0.005
 # Of flite, and the MIDI pitch they sing around.
@@ -172,7 +172,7 @@ def recorded(song: Song, number: int, *, mild: bool) -> np.ndarray:
     singer = str(rng.choice(list(VOICES))) if rng.random() < 0.65 else None
     if singer:
         rest = {name: part for name, part in score.parts.items() if name != "lead"}
-        band = fluid.play(Score(rest, score.drums, score.duration_s), spec, RATE)
+        band = soundfont.play(Score(rest, score.drums, score.duration_s), spec, RATE)
         notes = score.parts["lead"][1].copy()
         notes[:, 2] -= 12 * round((np.median(notes[:, 2]) - VOICES[singer]) / 12)
         voice = sung(notes, singer, rng, int(score.duration_s * RATE))
@@ -182,7 +182,7 @@ def recorded(song: Song, number: int, *, mild: bool) -> np.ndarray:
             band = np.tanh(band * 3 / (peak + 1e-9)) * peak
         mix = band + voice * level * 10 ** (rng.uniform(-4, 5) / 20)
     else:
-        mix = fluid.play(score, spec, RATE)
+        mix = soundfont.play(score, spec, RATE)
     sound = produce(_roomed(mix, rng).astype(np.float32), spec, rng, RATE)
     file = io.BytesIO()
     sf.write(file, sound, RATE, format="MP3")
@@ -191,7 +191,7 @@ def recorded(song: Song, number: int, *, mild: bool) -> np.ndarray:
 
 
 def _spec(song: Song, number: int, rng: np.random.Generator, mild: bool) -> VersionSpec:
-    fonts = tuple(fluid.installed())
+    fonts = tuple(soundfont.installed())
     spec = sample_spec(song, number, max_phrases=PHRASES, fonts=fonts)
     spec = replace(
         spec, gain=spec.gain | {"lead": max(spec.gain["lead"], 0.6)}, room=0.0, octave=0,

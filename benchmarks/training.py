@@ -21,11 +21,12 @@ from rich.table import Table as Grid
 
 from benchmarks.made_triplets import VERSIONS, snapshots
 from benchmarks.measure import session
-from lib.training import loop, losses, networks
-from lib.training.backends import launch
-from lib.training.config import PRESETS, TrainConfig
-from lib.training.loader import load_batch, read_triplets, tensor_store
-from lib.training.worker import Plan, Training
+from covers.models import networks
+from covers.training import loop, losses
+from covers.training.config import PRESETS, TrainConfig
+from covers.training.dataset import load_batch, read_triplets, tensor_store
+from covers.training.launchers import launch
+from covers.training.worker import Plan, Training
 
 N_RECORDINGS = 256
 console = Console(width=110)

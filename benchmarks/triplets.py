@@ -20,11 +20,11 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from benchmarks.measure import session
-from jobs import generate_triplets
-from lib.io.lake import Lake
-from schemas.recordings import RECORDINGS
-from schemas.track_clusters import TRACK_CLUSTERS
-from schemas.triplets import TRIPLETS
+from covers.io.lake import Lake
+from covers.jobs import generate_triplets
+from covers.schemas.recordings import RECORDINGS
+from covers.schemas.track_clusters import TRACK_CLUSTERS
+from covers.schemas.triplets import TRIPLETS
 
 SONGS = 50_683  # as many as the write-up's catalogue
 

@@ -31,15 +31,17 @@ from sklearn.metrics import brier_score_loss
 
 from benchmarks import sung
 from benchmarks.measure import CORES, network_distances
-from lib.audio import fluid, song_files
-from lib.audio.render import render
-from lib.audio.representations import compute, parameters
-from lib.audio.songs import compose
-from lib.audio.versions import PROGRAMS, Score, VersionSpec, arrange, sample_spec
-from lib.evaluation.intervals import Interval, paired_difference
-from lib.evaluation.metrics import per_query, queries
-from lib.retrieval import alignment, calibration, fourier2d, matrices, qmax, registry
-from lib.retrieval.hearing import hear_query
+from covers.audio.features import compute, parameters
+from covers.evaluation.bootstrap import Interval, paired_difference
+from covers.evaluation.metrics import per_query, queries
+from covers.models import registry
+from covers.retrieval import alignment, calibration, scoring
+from covers.retrieval.baselines import fourier2d, qmax
+from covers.retrieval.hearing import hear_query
+from covers.synthesis import corpus, soundfont
+from covers.synthesis.song import compose
+from covers.synthesis.synthesizer import render
+from covers.synthesis.versions import PROGRAMS, Score, VersionSpec, arrange, sample_spec
 
 SETS = ("demo", "tunes", "chorales", "bands", "alike")
 FIGURE = 4  # successive steps of a melody
@@ -63,7 +65,7 @@ class Piece:
 def figured(piece: dict, group: str) -> dict:
     """Return a piece with its group, and the figures of its highest and lowest part."""
     high, low = (np.array(piece["parts"][i]) for i in (0, -1))
-    told = {name: song_files.figures(x, FIGURE) for name, x in (("high", high), ("low", low))}
+    told = {name: corpus.figures(x, FIGURE) for name, x in (("high", high), ("low", low))}
     return piece | told | {"group": group}
 
 
@@ -123,8 +125,8 @@ def played(piece: Piece) -> np.ndarray:
         parts[name] = ("", np.stack([onset * beat, duration * beat, pitch + shift, velocity], 1))
         programs[name] = int(rng.choice(PROGRAMS[names[int(rng.integers(len(names)))]]))
     length = max(float((n[:, 0] + n[:, 1]).max()) for _, n in parts.values()) + 1
-    spec = VersionSpec(piece.number, font=str(rng.choice(fluid.installed())), programs=programs)
-    return compute([fluid.play(Score(parts, np.empty((0, 3)), length), spec, 16_000)], CHROMA)
+    spec = VersionSpec(piece.number, font=str(rng.choice(soundfont.installed())), programs=programs)
+    return compute([soundfont.play(Score(parts, np.empty((0, 3)), length), spec, 16_000)], CHROMA)
 
 
 def composed(piece: Piece) -> np.ndarray:
@@ -197,7 +199,7 @@ def distances_of(model: str, chromas: list[np.ndarray]) -> dict[str, np.ndarray]
     """
     if model in ("qmax", "fourier2d"):
         plain = {"qmax": qmax, "fourier2d": fourier2d}[model].distances(chromas)
-        return {"model": matrices.standardized(plain), "model_plain": plain}
+        return {"model": scoring.standardized(plain), "model_plain": plain}
     return network_distances(chromas, model)
 
 
@@ -239,8 +241,8 @@ def calibrate(folder: Path, models: list[str]) -> None:
             heard = [hear_query(network, x, CHROMA.frames_per_second) for x in chromas]
             wholes, n_rolls = np.stack([x.wholes for x in heard]), network.n_rolls
             told[name] = {
-                "distance": matrices.of_embeddings(wholes, n_rolls),
-                "deviation": matrices.as_searched(wholes, n_rolls),
+                "distance": scoring.of_embeddings(wholes, n_rolls),
+                "deviation": scoring.as_searched(wholes, n_rolls),
             }
             if network.alignment_s:
                 told[name]["alignment"] = -alignment.distances(heard, n_rolls)

@@ -19,21 +19,22 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from benchmarks.measure import network_distances, some_songs
-from lib.audio import direct, fluid, spectrograms
-from lib.audio.render import render
-from lib.audio.representations import compute, fold, parameters
-from lib.audio.songs import Song
-from lib.audio.versions import NUISANCES, VersionSpec, arrange, only, sample_spec
-from lib.evaluation.intervals import bootstrap
-from lib.evaluation.metrics import per_query
-from lib.retrieval import fourier2d, qmax
+from covers.audio import spectrograms_table
+from covers.audio.features import compute, fold, parameters
+from covers.evaluation.bootstrap import bootstrap
+from covers.evaluation.metrics import per_query
+from covers.retrieval.baselines import fourier2d, qmax
+from covers.synthesis import soundfont, symbolic_features
+from covers.synthesis.song import Song
+from covers.synthesis.synthesizer import render
+from covers.synthesis.versions import NUISANCES, VersionSpec, arrange, only, sample_spec
 
 MAX_PHRASES = 10
 CHROMA = parameters("chroma")
 
 
 def written(song: Song, spec: VersionSpec) -> np.ndarray:
-    return fold(direct.log_frequency(arrange(song, spec), spec))
+    return fold(symbolic_features.log_frequency(arrange(song, spec), spec))
 
 
 def heard(song: Song, spec: VersionSpec) -> np.ndarray:
@@ -69,7 +70,7 @@ def nuisance_table(songs: list[Song], n_versions: int, fonts: tuple[str, ...]) -
 def speed_table(songs: list[Song], fonts: tuple[str, ...]) -> Grid:
     """Time the making of versions on one core: straight as chroma, as sound, and by each font."""
     grid = Grid("form", "versions a minute and core", "x real time")
-    direct.hearing()  # once a process, not once a version
+    symbolic_features.hearing()  # once a process, not once a version
     ways: dict[str, tuple[Callable[[Song, VersionSpec], np.ndarray], tuple[str, ...]]] = {
         "direct, chroma": (written, ()),
         "audio, own synthesiser": (lambda song, spec: render(arrange(song, spec), spec), ()),
@@ -110,7 +111,9 @@ def real_pairs(manifest: str, root: str) -> Iterable[tuple[np.ndarray, np.ndarra
     with open(manifest, newline="") as file:
         rows = [(r["work_id"], str(Path(root) / r["path"])) for r in csv.DictReader(file)]
     works = [work for work, _ in rows]
-    known = {p: spectrograms.tensor_of(p, CHROMA) for work, p in rows if works.count(work) > 1}
+    known = {
+        p: spectrograms_table.tensor_of(p, CHROMA) for work, p in rows if works.count(work) > 1
+    }
     for (work, a), (other, b) in combinations(rows, 2):
         if work == other:
             yield known[a], known[b]
@@ -136,7 +139,7 @@ def main() -> None:
         console.print(apart(real_pairs(args.manifest, args.audio_root)))
         return
     songs = some_songs(args.songs, args.n_songs)
-    fonts = fluid.checked(args.fonts)
+    fonts = soundfont.checked(args.fonts)
     console.print(nuisance_table(songs, args.versions, fonts))
     made = [
         [written(s, sample_spec(s, v, max_phrases=MAX_PHRASES)) for v in range(2)] for s in songs

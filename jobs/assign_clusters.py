@@ -12,16 +12,16 @@ import argparse
 
 from pyspark.sql import functions as F
 
-from lib.catalog import classifier, cluster_rows
-from lib.catalog.features import Scaler
-from lib.io.job import Job, Summary, job_parser
-from lib.io.lake import Lake, settled
-from lib.io.models import find, newest
-from schemas.cluster_models import CLUSTER_MODELS
-from schemas.models import MODELS
-from schemas.quarantine import QUARANTINE
-from schemas.track_clusters import TRACK_CLUSTERS
-from schemas.track_features import TRACK_FEATURES
+from covers.catalog import classifier, cluster_tables
+from covers.catalog.features import Scaler
+from covers.cli.job import Job, Summary, job_parser
+from covers.io.lake import Lake, settled
+from covers.io.model_store import find, newest
+from covers.schemas.cluster_models import CLUSTER_MODELS
+from covers.schemas.models import MODELS
+from covers.schemas.quarantine import QUARANTINE
+from covers.schemas.track_clusters import TRACK_CLUSTERS
+from covers.schemas.track_features import TRACK_FEATURES
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -35,25 +35,25 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Assign, and tell how often the nearest centre says the same."""
     chosen = newest(lake, "classifier", args.classifier)
-    model = cluster_rows.find_model(lake, chosen.config["cluster_model_id"])
+    model = cluster_tables.find_model(lake, chosen.config["cluster_model_id"])
     scaler = Scaler(**find(lake, model.scaler_id).config)
     features = lake.read(TRACK_FEATURES).where(f"encoding = '{model.encoding}'")
     features = features.where(F.col("source") == args.source) if args.source else features
     fitted = lake.read(TRACK_CLUSTERS).where(F.col("cluster_model_id") == model.cluster_model_id)
     fitted = fitted.where("method = 'nearest_center'").select("track_id")
     new = settled(
-        cluster_rows.rescaled(
+        cluster_tables.rescaled(
             features.join(fitted, "track_id", "left_anti"), scaler, model.encoding
         )
     )
     good, bad = new.where("is_in_range"), new.where("NOT is_in_range")
-    rows = cluster_rows.assigned_rows(good, model, classifier.load(chosen.path)).persist()
+    rows = cluster_tables.assigned_rows(good, model, classifier.load(chosen.path)).persist()
     n_rows = lake.upsert(rows, TRACK_CLUSTERS)
-    lake.n_quarantined = lake.upsert(cluster_rows.out_of_range_rows(bad), QUARANTINE)
+    lake.n_quarantined = lake.upsert(cluster_tables.out_of_range_rows(bad), QUARANTINE)
     return {
         "classifier": chosen.model_id, "read": new.count(), "assigned": n_rows,
         "attributes out of range, set aside": lake.n_quarantined,
-        "agreement with the nearest centre": cluster_rows.agreements(rows, good),
+        "agreement with the nearest centre": cluster_tables.agreements(rows, good),
     }  # fmt: skip
 
 

@@ -13,17 +13,17 @@ import argparse
 
 from pyspark.storagelevel import StorageLevel
 
-from lib.catalog import clusters, pictures
-from lib.catalog.cluster_rows import cluster_summary, model_row, named, track_rows, worth_of
-from lib.catalog.features import ENCODINGS
-from lib.io.job import Job, Summary, job_parser
-from lib.io.lake import Lake
-from schemas.cluster_models import CLUSTER_MODELS
-from schemas.evaluations import EVALUATIONS
-from schemas.recordings import RECORDINGS
-from schemas.track_clusters import TRACK_CLUSTERS
-from schemas.track_features import TRACK_FEATURES
-from schemas.tracks import TRACKS
+from covers.catalog import kmeans, plots
+from covers.catalog.cluster_tables import cluster_summary, model_row, named, track_rows, worth_of
+from covers.catalog.features import ENCODINGS
+from covers.cli.job import Job, Summary, job_parser
+from covers.io.lake import Lake
+from covers.schemas.cluster_models import CLUSTER_MODELS
+from covers.schemas.evaluations import EVALUATIONS
+from covers.schemas.recordings import RECORDINGS
+from covers.schemas.track_clusters import TRACK_CLUSTERS
+from covers.schemas.track_features import TRACK_FEATURES
+from covers.schemas.tracks import TRACKS
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -40,7 +40,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "--k",
         default="3",
         metavar="K",
-        type=clusters.parse_k,
+        type=kmeans.parse_k,
         help="a number from 2, or auto (default: 3)",
     )
     parser.add_argument("--picture", metavar="FILE", help="PNG: a map of the clusters, their keys")
@@ -52,22 +52,22 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Fit, describe, tell what the clusters are worth, and write the cluster of every track."""
     features = lake.read(TRACK_FEATURES).where(f"encoding = '{args.encoding}'")
     chosen = features.where(f"source = '{args.source}'")
-    fit, tried = clusters.choose_k(chosen, args.k, seed=args.seed)
-    rows = clusters.nearest_center(chosen, fit.centers).persist(StorageLevel.DISK_ONLY)
+    fit, tried = kmeans.choose_k(chosen, args.k, seed=args.seed)
+    rows = kmeans.nearest_center(chosen, fit.centers).persist(StorageLevel.DISK_ONLY)
     described = cluster_summary(rows, fit.k)
     n_tracks = sum(d["tracks"] for d in described)
     row = model_row(
         fit, described, encoding=args.encoding, seed=args.seed,
-        scaler_id=chosen.select("scaler_id").head()[0], version=int(lake.inputs["track_features"]),
+        scaler_id=chosen.select("scaler_id").collect()[0][0], version=int(lake.inputs["track_features"]),
     )  # fmt: skip
     lake.upsert(track_rows(rows, row[0]), TRACK_CLUSTERS)
     lake.upsert_rows([row], CLUSTER_MODELS)
     worth = worth_of(rows, named(lake, args.source, chosen))
     lake.upsert_rows(worth.evaluation_rows(fit, row[0], n_tracks), EVALUATIONS)
     if args.picture:
-        shown = {row[0]: pictures.map_sample(rows, n_tracks, args.seed)}
-        pictures.write(pictures.cluster_map(shown), args.picture)
-    pictures.write(pictures.k_choice(tried), args.k_picture)
+        shown = {row[0]: plots.map_sample(rows, n_tracks, args.seed)}
+        plots.write(plots.cluster_map(shown), args.picture)
+    plots.write(plots.k_choice(tried), args.k_picture)
     return {"model": row[0], **worth.summary(), "tried": tried, "clusters": described}
 
 

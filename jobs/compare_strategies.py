@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import argparse
 
-from lib.evaluation.compare import compare
-from lib.io.job import Job, Summary, job_parser, positive
-from lib.io.lake import Lake
-from lib.training.config import BACKENDS, PRESETS
-from lib.triplets.strategies import MIX, STRATEGIES
-from schemas.evaluations import EVALUATIONS
-from schemas.models import MODELS
-from schemas.recordings import RECORDINGS
-from schemas.spectrograms import SPECTROGRAMS
-from schemas.training_epochs import TRAINING_EPOCHS
-from schemas.triplets import TRIPLETS
+from covers.cli.job import Job, Summary, job_parser, positive
+from covers.evaluation.benchmark import compare
+from covers.io.lake import Lake
+from covers.schemas.evaluations import EVALUATIONS
+from covers.schemas.models import MODELS
+from covers.schemas.recordings import RECORDINGS
+from covers.schemas.spectrograms import SPECTROGRAMS
+from covers.schemas.training_epochs import TRAINING_EPOCHS
+from covers.schemas.triplets import TRIPLETS
+from covers.training.config import BACKENDS, PRESETS
+from covers.triplets.sampling import MIX, STRATEGIES
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

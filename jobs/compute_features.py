@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import argparse
 
-from lib.catalog import features
-from lib.io.job import Job, Summary, job_parser
-from lib.io.lake import Lake
-from schemas.models import MODELS
-from schemas.track_features import TRACK_FEATURES
-from schemas.tracks import TRACKS
+from covers.catalog import features
+from covers.cli.job import Job, Summary, job_parser
+from covers.io.lake import Lake
+from covers.schemas.models import MODELS
+from covers.schemas.track_features import TRACK_FEATURES
+from covers.schemas.tracks import TRACKS
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

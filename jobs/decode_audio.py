@@ -11,18 +11,18 @@ from __future__ import annotations
 
 import argparse
 
-from lib.audio import representations, sandbox, spectrograms
-from lib.io.job import Job, Summary, job_parser
-from lib.io.lake import Lake, settled
-from schemas.quarantine import QUARANTINE
-from schemas.recordings import NOTES, RECORDINGS
-from schemas.spectrograms import SPECTROGRAMS
+from covers.audio import features, sandbox, spectrograms_table
+from covers.cli.job import Job, Summary, job_parser
+from covers.io.lake import Lake, settled
+from covers.schemas.quarantine import QUARANTINE
+from covers.schemas.recordings import NOTES, RECORDINGS
+from covers.schemas.spectrograms import SPECTROGRAMS
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = job_parser(__doc__)
-    parser.add_argument("--representation", choices=representations.NAMES, default="chroma")
+    parser.add_argument("--representation", choices=features.NAMES, default="chroma")
     parser.add_argument(
         "--start", type=float, default=0.0, metavar="S", help="seconds left out at the start"
     )
@@ -37,18 +37,18 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Decode what is not there yet under these parameters and this content hash."""
-    p = representations.parameters(
+    p = features.parameters(
         args.representation, start_s=args.start, duration_s=args.duration, segment_s=args.segment
     )
     wanted = lake.read(RECORDINGS).where(f"state = 'present' AND codec <> '{NOTES}'")
     lake.ensure(SPECTROGRAMS)
     known = lake.spark.table(lake.identifier(SPECTROGRAMS))
-    new = settled(spectrograms.not_decoded(wanted, known, p))
-    outcomes = spectrograms.decode_recordings(new, p, sandbox.Limits()).persist()
-    lake.upsert(spectrograms.good(outcomes), SPECTROGRAMS)
-    lake.n_quarantined = lake.upsert(spectrograms.bad(outcomes, "decode_audio"), QUARANTINE)
-    return spectrograms.decode_summary(outcomes) | {
-        "parameters": spectrograms.parameters_id(p),
+    new = settled(spectrograms_table.not_decoded(wanted, known, p))
+    outcomes = spectrograms_table.decode_recordings(new, p, sandbox.Limits()).persist()
+    lake.upsert(spectrograms_table.good(outcomes), SPECTROGRAMS)
+    lake.n_quarantined = lake.upsert(spectrograms_table.bad(outcomes, "decode_audio"), QUARANTINE)
+    return spectrograms_table.decode_summary(outcomes) | {
+        "parameters": spectrograms_table.parameters_id(p),
         "read": wanted.count(),
         "quarantined": lake.n_quarantined,
     }

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import argparse
 
-from lib.audio import spectrograms
-from lib.io.job import Job, Summary, job_parser
-from lib.io.lake import Lake
-from lib.retrieval import embed, registry
-from schemas.embeddings import EMBEDDINGS
-from schemas.spectrograms import SPECTROGRAMS
-from schemas.table import Table
+from covers.audio import spectrograms_table
+from covers.cli.job import Job, Summary, job_parser
+from covers.io.lake import Lake
+from covers.models import registry
+from covers.retrieval import embed
+from covers.schemas.embeddings import EMBEDDINGS
+from covers.schemas.spectrograms import SPECTROGRAMS
+from covers.schemas.table import Table
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -30,7 +31,9 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Embed what this model has not seen."""
     network = registry.resolve(lake, args.model)
     lake.ensure(EMBEDDINGS)
-    wanted = spectrograms.of_one_kind(lake.read(SPECTROGRAMS), network.config["representation"])
+    wanted = spectrograms_table.of_one_kind(
+        lake.read(SPECTROGRAMS), network.config["representation"]
+    )
     known = lake.spark.table(lake.identifier(EMBEDDINGS))
     new = embed.not_embedded(wanted, known, network.model_id)
     rows = embed.embed_rows(new, network.model_id, network.config, network.weights)

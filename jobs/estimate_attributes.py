@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import argparse
 
-from lib.audio import attributes
-from lib.catalog.features import ENCODINGS, feature_rows, scaler_for
-from lib.io.job import Job, Summary, job_parser
-from lib.io.lake import Lake
-from schemas.models import MODELS
-from schemas.recordings import RECORDINGS
-from schemas.spectrograms import SPECTROGRAMS
-from schemas.track_features import TRACK_FEATURES
-from schemas.tracks import TRACKS
+from covers.audio import attributes
+from covers.catalog.features import ENCODINGS, feature_rows, scaler_for
+from covers.cli.job import Job, Summary, job_parser
+from covers.io.lake import Lake
+from covers.schemas.models import MODELS
+from covers.schemas.recordings import RECORDINGS
+from covers.schemas.spectrograms import SPECTROGRAMS
+from covers.schemas.track_features import TRACK_FEATURES
+from covers.schemas.tracks import TRACKS
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

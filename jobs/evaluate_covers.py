@@ -12,14 +12,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lib.evaluation.session import evaluate_set, evaluation_set
-from lib.io.job import Job, Summary, job_parser
-from lib.io.lake import Lake
-from lib.retrieval import registry
-from schemas.evaluations import EVALUATIONS
-from schemas.recordings import RECORDINGS
-from schemas.spectrograms import SPECTROGRAMS
-from schemas.table import Table
+from covers.cli.job import Job, Summary, job_parser
+from covers.evaluation.run import evaluate_set, evaluation_set
+from covers.io.lake import Lake
+from covers.models import registry
+from covers.schemas.evaluations import EVALUATIONS
+from covers.schemas.recordings import RECORDINGS
+from covers.schemas.spectrograms import SPECTROGRAMS
+from covers.schemas.table import Table
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

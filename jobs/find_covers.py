@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import argparse
 
-from lib.io.job import Job, Summary, job_parser, positive
-from lib.io.lake import Lake
-from lib.retrieval.registry import tables_of
-from lib.retrieval.search import compare_pair, search
-from schemas.embeddings import EMBEDDINGS
-from schemas.recordings import RECORDINGS
-from schemas.spectrograms import SPECTROGRAMS
-from schemas.table import Table
+from covers.cli.job import Job, Summary, job_parser, positive
+from covers.io.lake import Lake
+from covers.models.registry import tables_of
+from covers.retrieval.search import compare_pair, search
+from covers.schemas.embeddings import EMBEDDINGS
+from covers.schemas.recordings import RECORDINGS
+from covers.schemas.spectrograms import SPECTROGRAMS
+from covers.schemas.table import Table
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -12,24 +12,24 @@ from __future__ import annotations
 
 import argparse
 
-from lib.io.job import Job, Summary, job_parser, positive
-from lib.io.lake import Lake
-from lib.retrieval import registry
-from lib.triplets import mining, strategies
-from lib.triplets.candidates import candidates, of_model
-from schemas.embeddings import EMBEDDINGS
-from schemas.recordings import RECORDINGS
-from schemas.table import Table
-from schemas.track_clusters import TRACK_CLUSTERS
-from schemas.triplets import TRIPLETS
+from covers.cli.job import Job, Summary, job_parser, positive
+from covers.io.lake import Lake
+from covers.models import registry
+from covers.schemas.embeddings import EMBEDDINGS
+from covers.schemas.recordings import RECORDINGS
+from covers.schemas.table import Table
+from covers.schemas.track_clusters import TRACK_CLUSTERS
+from covers.schemas.triplets import TRIPLETS
+from covers.triplets import mining, sampling
+from covers.triplets.candidates import candidates, of_model
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = job_parser(__doc__)
-    parser.add_argument("--strategy", nargs="+", choices=strategies.STRATEGIES, default=["clique"])
+    parser.add_argument("--strategy", nargs="+", choices=sampling.STRATEGIES, default=["clique"])
     parser.add_argument(
-        "--weights", nargs="+", type=strategies.weight, metavar="KIND=X", default=strategies.MIX.items(),
+        "--weights", nargs="+", type=sampling.weight, metavar="KIND=X", default=sampling.MIX.items(),
         help="shares of the kinds in mix (default: cluster, augmentation and clique alike)",
     )  # fmt: skip
     parser.add_argument(
@@ -62,15 +62,15 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
         rows = mining.generate(found, vectors, names, args.mine, **how)
         names = [f"{name}-{args.mine}" for name in names]
     else:
-        rows = strategies.generate(found, names, **how)
+        rows = sampling.generate(found, names, **how)
     mine = f"strategy IN ({', '.join(map(repr, names))}) AND seed = {args.seed}"
     lake.replace(rows, TRIPLETS, mine)
-    return strategies.summary(lake.spark.table(lake.identifier(TRIPLETS)).where(mine), found)
+    return sampling.summary(lake.spark.table(lake.identifier(TRIPLETS)).where(mine), found)
 
 
 def reads(args: argparse.Namespace) -> tuple[Table, ...]:
     """Return the tables read: clusters and embeddings only where they are asked for."""
-    by_cluster = "cluster" in strategies.kinds_of(args.strategy, args.weights)
+    by_cluster = "cluster" in sampling.kinds_of(args.strategy, args.weights)
     mined = (EMBEDDINGS, *registry.tables_of(args.model)) if args.mine else ()
     return (RECORDINGS, *((TRACK_CLUSTERS,) if by_cluster else ()), *mined)
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import argparse
 
-from lib.catalog import tracks
-from lib.io import files
-from lib.io.job import Job, Summary, job_parser
-from lib.io.lake import Lake, settled
-from schemas.quarantine import QUARANTINE
-from schemas.tracks import TRACKS
+from covers.catalog import ingest
+from covers.cli.job import Job, Summary, job_parser
+from covers.io import files
+from covers.io.lake import Lake, settled
+from covers.schemas.quarantine import QUARANTINE
+from covers.schemas.tracks import TRACKS
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -27,19 +27,19 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Ingest, and tell why rows were set aside."""
-    uris = tracks.csv_files(args.catalog)
-    rows = settled(tracks.judged(tracks.read_csv(lake.spark, uris)))
-    good, bad = tracks.split_good_and_bad(rows)
+    uris = ingest.csv_files(args.catalog)
+    rows = settled(ingest.judged(ingest.read_csv(lake.spark, uris)))
+    good, bad = ingest.split_good_and_bad(rows)
     n_tracks = lake.upsert(good, TRACKS)
     lake.n_quarantined = lake.upsert(bad, QUARANTINE)
     reasons = bad.groupBy("reason").count().orderBy("reason").collect()
-    ignored = tracks.ignored_columns(uris)
+    ignored = ingest.ignored_columns(uris)
     return {
         "files": len(uris),
         "columns left out": ", ".join(ignored) or "none",
         "read": rows.count(),
         "tracks": n_tracks,
-        **tracks.undetected(good),
+        **ingest.undetected(good),
         "quarantined": lake.n_quarantined,
         "reasons": [{"reason": r[0], "rows": r[1]} for r in reasons],
     }
@@ -48,7 +48,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
 def hashes(args: argparse.Namespace) -> dict[str, str]:
     """Return the content hash of every input file."""
     found = {}
-    for uri in tracks.csv_files(args.catalog):
+    for uri in ingest.csv_files(args.catalog):
         with files.local(uri) as path:
             found[uri] = files.sha256_of(path)
     return found

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import argparse
 
-from lib.audio import recordings, spectrograms
-from lib.catalog.matching import with_track_ids
-from lib.io.job import Job, Summary, job_parser
-from lib.io.lake import Lake
-from schemas.quarantine import QUARANTINE
-from schemas.recordings import RECORDINGS
+from covers.audio import recordings_table, spectrograms_table
+from covers.catalog.matching import with_track_ids
+from covers.cli.job import Job, Summary, job_parser
+from covers.io.lake import Lake
+from covers.schemas.quarantine import QUARANTINE
+from covers.schemas.recordings import RECORDINGS
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -30,9 +30,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "--audio-root", metavar="FOLDER", help="where the manifest's paths begin, or the tree"
     )
     parser.add_argument(
-        "--layout", choices=recordings.LAYOUTS, default="folders", help="without a manifest"
+        "--layout", choices=recordings_table.LAYOUTS, default="folders", help="without a manifest"
     )
-    parser.add_argument("--split", choices=recordings.SPLITS, default="by-work")
+    parser.add_argument("--split", choices=recordings_table.SPLITS, default="by-work")
     args = parser.parse_args(argv)
     if not (args.manifest or args.audio_root):
         parser.error("one of --manifest and --audio-root is required")
@@ -41,13 +41,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """List, open, hash, register."""
-    listed = recordings.listing(args.manifest, args.audio_root, args.data_set, args.layout)
-    frame = recordings.as_frame(lake.spark, listed)
-    outcomes = recordings.inspect(frame, split=args.split, seed=args.seed).persist()
-    found = with_track_ids(lake, recordings.good(outcomes))
-    gone = recordings.removed(lake, found, args.data_set)
+    listed = recordings_table.listing(args.manifest, args.audio_root, args.data_set, args.layout)
+    frame = recordings_table.as_frame(lake.spark, listed)
+    outcomes = recordings_table.inspect(frame, split=args.split, seed=args.seed).persist()
+    found = with_track_ids(lake, recordings_table.good(outcomes))
+    gone = recordings_table.removed(lake, found, args.data_set)
     lake.upsert(found.unionByName(gone), RECORDINGS)
-    bad = spectrograms.bad(outcomes, "ingest_recordings")
+    bad = spectrograms_table.bad(outcomes, "ingest_recordings")
     lake.n_quarantined = lake.upsert(bad, QUARANTINE)
     reasons = [{"reason": r[0], "files": r[1]} for r in bad.groupBy("reason").count().collect()]
     counts = {"read": len(listed), "recordings": found.count(), "quarantined": lake.n_quarantined}
@@ -56,8 +56,8 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
 
 def fingerprint(args: argparse.Namespace) -> dict[str, str]:
     """Return a hash over the listed files' names, sizes and times."""
-    listed = recordings.listing(args.manifest, args.audio_root, args.data_set, args.layout)
-    return {"files": recordings.fingerprint(listed)}
+    listed = recordings_table.listing(args.manifest, args.audio_root, args.data_set, args.layout)
+    return {"files": recordings_table.fingerprint(listed)}
 
 
 JOB = Job("ingest_recordings", parse_args, run, (), (RECORDINGS, QUARANTINE), fingerprint)

@@ -14,15 +14,15 @@ from tempfile import TemporaryDirectory
 
 from safetensors.torch import save_file
 
-from lib.io.files import sha256_of
-from lib.io.job import Job, Summary, job_parser, positive
-from lib.io.lake import Lake
-from lib.io.models import Model, model_id_of, register
-from lib.retrieval import join, registry
-from schemas.models import MODELS
-from schemas.recordings import RECORDINGS
-from schemas.spectrograms import SPECTROGRAMS
-from schemas.table import Table
+from covers.cli.job import Job, Summary, job_parser, positive
+from covers.io.files import sha256_of
+from covers.io.lake import Lake
+from covers.io.model_store import Model, model_id_of, register
+from covers.models import ensemble, registry
+from covers.schemas.models import MODELS
+from covers.schemas.recordings import RECORDINGS
+from covers.schemas.spectrograms import SPECTROGRAMS
+from covers.schemas.table import Table
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -41,9 +41,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Join, whiten, register."""
     networks = [registry.resolve(lake, name) for name in args.models]
-    config = join.config_of(networks)
-    crops = join.crops(lake, config["crop_s"], args.recordings, args.seed)
-    joined = join.joined(networks, crops)
+    config = ensemble.config_of(networks)
+    crops = ensemble.crops(lake, config["crop_s"], args.recordings, args.seed)
+    joined = ensemble.joined(networks, crops)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "covernet.safetensors"
         save_file(joined.state_dict(), path)

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import argparse
 
-from lib.io.job import Job, Summary, job_parser
-from lib.io.lake import Lake
-from lib.io.maintenance import maintain, retention
-from schemas.registry import TABLES
+from covers.cli.job import Job, Summary, job_parser
+from covers.io.lake import Lake
+from covers.io.maintenance import maintain, retention
+from covers.schemas.registry import TABLES
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -11,11 +11,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lib.audio import synthesis
-from lib.audio.demo import add_broken_examples, add_midi_songs, compose_by_name
-from lib.audio.versions import milder
-from lib.io.job import Job, Summary, job_parser, positive
-from lib.io.lake import Lake
+from covers.cli.job import Job, Summary, job_parser, positive
+from covers.io.lake import Lake
+from covers.synthesis import tables
+from covers.synthesis.demo import add_broken_examples, add_midi_songs, compose_by_name
+from covers.synthesis.versions import milder
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -37,14 +37,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Compose, render, write."""
     out = Path(args.out).resolve()
-    rows = synthesis.synthesize(
-        lake.spark, compose_by_name(args.seed), synthesis.demo_splits(args.works), out,
+    rows = tables.synthesize(
+        lake.spark, compose_by_name(args.seed), tables.demo_splits(args.works), out,
         n_versions=args.versions, max_phrases=3, seed=args.seed, changed=milder,
     ).collect()  # fmt: skip
     made = sorted((r.asDict() for r in rows), key=lambda r: r["recording_id"])
-    catalog = synthesis.demo_catalog(made, args.tracks, args.seed)
+    catalog = tables.demo_catalog(made, args.tracks, args.seed)
     catalog.to_csv(out / "catalog.csv", index=False)
-    synthesis.write_manifest(made, out)
+    tables.write_manifest(made, out)
     add_broken_examples(out)
     add_midi_songs(out, args.seed)
     return {
@@ -55,7 +55,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     }
 
 
-JOB = Job("make_demo_data", parse_args, run, files=lambda args: synthesis.manifest_hash(args.out))
+JOB = Job("make_demo_data", parse_args, run, files=lambda args: tables.manifest_hash(args.out))
 
 if __name__ == "__main__":
     JOB.main()

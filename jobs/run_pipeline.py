@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import argparse
 
-from lib.io import pipeline
-from lib.io.job import Job, Summary, job_parser, positive
-from lib.io.lake import Lake
-from lib.training.config import PRESETS
+from covers.cli import pipeline
+from covers.cli.job import Job, Summary, job_parser, positive
+from covers.io.lake import Lake
+from covers.training.config import PRESETS
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -12,12 +12,12 @@ import argparse
 
 from pyspark.sql import functions as F
 
-from lib.catalog import similarity
-from lib.io.job import Job, Summary, job_parser, positive
-from lib.io.lake import Lake
-from schemas.track_features import TRACK_FEATURES
-from schemas.track_similarity import TRACK_SIMILARITY
-from schemas.tracks import TRACKS
+from covers.catalog import similarity
+from covers.cli.job import Job, Summary, job_parser, positive
+from covers.io.lake import Lake
+from covers.schemas.track_features import TRACK_FEATURES
+from covers.schemas.track_similarity import TRACK_SIMILARITY
+from covers.schemas.tracks import TRACKS
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -14,13 +14,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lib.audio import fluid, mixed, song_files, synthesis, version_sets
-from lib.audio.recordings import SPLITS, split_of
-from lib.io.errors import InputError
-from lib.io.job import Job, Summary, job_parser, positive
-from lib.io.lake import Lake
-from schemas.recordings import RECORDINGS
-from schemas.spectrograms import SPECTROGRAMS
+from covers.audio.recordings_table import SPLITS, split_of
+from covers.cli.job import Job, Summary, job_parser, positive
+from covers.errors import InputError
+from covers.io.lake import Lake
+from covers.schemas.recordings import RECORDINGS
+from covers.schemas.spectrograms import SPECTROGRAMS
+from covers.synthesis import corpus, recombine, soundfont, tables, version_sets
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -72,14 +72,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Make the versions, name the songs that could not be read."""
-    songs, load = song_files.found(args.songs, args.limit), song_files.loader(args.songs)
-    fonts = fluid.checked(args.fonts)
+    songs, load = corpus.found(args.songs, args.limit), corpus.loader(args.songs)
+    fonts = soundfont.checked(args.fonts)
     family = {s: s for s in songs}
     if args.split == "by-work":
-        family = song_files.families(lake.spark, load, songs)
+        family = corpus.families(lake.spark, load, songs)
     names = [(s, split_of(Path(family[s]).name, args.seed, args.split)) for s in songs]
     if args.mixed:
-        names, load = mixed.of_songs(names, load, args.mixed, args.seed)
+        names, load = recombine.of_songs(names, load, args.mixed, args.seed)
     how = {"n_versions": args.versions, "max_phrases": args.max_phrases, "seed": args.seed}
     if args.form == "direct":
         made, refused = version_sets.as_tables(lake, args.data_set, load, names, how)
@@ -94,8 +94,8 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
 
 def files(args: argparse.Namespace) -> dict[str, str]:
     """Return hashes of the songs, and of the manifest where there is to be one."""
-    made = synthesis.manifest_hash(args.out) if args.form == "audio" else {}
-    return made | {"songs": song_files.hash_of(args.songs, args.limit)}
+    made = tables.manifest_hash(args.out) if args.form == "audio" else {}
+    return made | {"songs": corpus.hash_of(args.songs, args.limit)}
 
 
 JOB = Job("synthesize_versions", parse_args, run, (), (RECORDINGS, SPECTROGRAMS), files)

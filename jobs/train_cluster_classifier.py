@@ -13,18 +13,18 @@ from dataclasses import asdict
 
 from pyspark.storagelevel import StorageLevel
 
-from lib.catalog import card, classifier, overfitting, pictures
-from lib.catalog.cluster_rows import find_model
-from lib.io.job import Job, Summary, job_parser, positive
-from lib.io.lake import Lake
-from lib.io.models import model_id_of
-from schemas.classifier_fits import CLASSIFIER_FITS
-from schemas.cluster_models import CLUSTER_MODELS
-from schemas.evaluations import EVALUATIONS
-from schemas.models import MODELS
-from schemas.track_clusters import TRACK_CLUSTERS
-from schemas.track_features import TRACK_FEATURES
-from schemas.tracks import TRACKS
+from covers.catalog import classifier, model_card, overfitting, plots
+from covers.catalog.cluster_tables import find_model
+from covers.cli.job import Job, Summary, job_parser, positive
+from covers.io.lake import Lake
+from covers.io.model_store import model_id_of
+from covers.schemas.classifier_fits import CLASSIFIER_FITS
+from covers.schemas.cluster_models import CLUSTER_MODELS
+from covers.schemas.evaluations import EVALUATIONS
+from covers.schemas.models import MODELS
+from covers.schemas.track_clusters import TRACK_CLUSTERS
+from covers.schemas.track_features import TRACK_FEATURES
+from covers.schemas.tracks import TRACKS
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -59,11 +59,11 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     checks = overfitting.checks(sample, clusters.centers, config)
     settings, listed = asdict(config) | which, overfitting.listed(checks)
     model_id = model_id_of("classifier", settings, dict(lake.inputs))
-    card.keep(lake, model, card.Facts(model_id, settings, result, listed))
+    model_card.keep(lake, model, model_card.Facts(model_id, settings, result, listed))
     lake.upsert_rows(classifier.fit_rows(model_id, config.preset, fits), CLASSIFIER_FITS)
     lake.upsert_rows(overfitting.evaluation_rows(model_id, which, checks), EVALUATIONS)
-    pictures.write(pictures.fits(fits), args.picture)
-    pictures.write(pictures.overfitting(listed), args.overfitting_picture)
+    plots.write(plots.fits(fits), args.picture)
+    plots.write(plots.overfitting(listed), args.overfitting_picture)
     return {"model": model_id, **which, "fits": len(fits) // 2, **result, "does it overfit": listed}
 
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import argparse
 
-from lib.io.job import Job, Summary, job_parser, positive, say
-from lib.io.lake import Lake
-from lib.training import config
-from lib.training.train import Request, train_models
-from schemas.models import MODELS
-from schemas.spectrograms import SPECTROGRAMS
-from schemas.training_epochs import TRAINING_EPOCHS
-from schemas.triplets import TRIPLETS
+from covers.cli.job import Job, Summary, job_parser, positive, say
+from covers.io.lake import Lake
+from covers.schemas.models import MODELS
+from covers.schemas.spectrograms import SPECTROGRAMS
+from covers.schemas.training_epochs import TRAINING_EPOCHS
+from covers.schemas.triplets import TRIPLETS
+from covers.training import config
+from covers.training.run import Request, train_models
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -15,14 +15,14 @@ from pathlib import Path
 
 from pyspark.sql import functions as F
 
-from lib.catalog import pictures, regressor
-from lib.catalog.similarity import METHODS
-from lib.io.job import Job, Summary, job_parser, positive
-from lib.io.lake import Lake
-from lib.io.models import Model, model_id_of, register
-from schemas.evaluations import EVALUATIONS
-from schemas.models import MODELS
-from schemas.track_similarity import TRACK_SIMILARITY
+from covers.catalog import plots, regressor
+from covers.catalog.similarity import METHODS
+from covers.cli.job import Job, Summary, job_parser, positive
+from covers.io.lake import Lake
+from covers.io.model_store import Model, model_id_of, register
+from covers.schemas.evaluations import EVALUATIONS
+from covers.schemas.models import MODELS
+from covers.schemas.track_similarity import TRACK_SIMILARITY
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -49,7 +49,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
         register(lake, Model(model_id, "regressor", str(path), asdict(config), result))
     lake.upsert_rows(regressor.evaluation_rows(model_id, seed_track, result), EVALUATIONS)
     listed = [{"model": name, **scores} for name, scores in result["scores"].items()]
-    pictures.write(pictures.importance(result["importance"]), args.picture)
+    plots.write(plots.importance(result["importance"]), args.picture)
     importance = ", ".join(f"{k} {v:.0%}" for k, v in result["importance"].items())
     return {
         "model": model_id,

@@ -13,18 +13,18 @@ import os
 
 from pyspark.sql import functions as F
 
-from lib.catalog import pictures
-from lib.io.lake import Lake
-from lib.io.session import spark_session
-from schemas.classifier_fits import CLASSIFIER_FITS
-from schemas.cluster_models import CLUSTER_MODELS
-from schemas.evaluations import EVALUATIONS
-from schemas.models import MODELS
-from schemas.quarantine import QUARANTINE
-from schemas.track_clusters import TRACK_CLUSTERS
-from schemas.track_features import TRACK_FEATURES
-from schemas.track_similarity import TRACK_SIMILARITY
-from schemas.tracks import TRACKS
+from covers.catalog import plots
+from covers.io.lake import Lake
+from covers.io.session import spark_session
+from covers.schemas.classifier_fits import CLASSIFIER_FITS
+from covers.schemas.cluster_models import CLUSTER_MODELS
+from covers.schemas.evaluations import EVALUATIONS
+from covers.schemas.models import MODELS
+from covers.schemas.quarantine import QUARANTINE
+from covers.schemas.track_clusters import TRACK_CLUSTERS
+from covers.schemas.track_features import TRACK_FEATURES
+from covers.schemas.track_similarity import TRACK_SIMILARITY
+from covers.schemas.tracks import TRACKS
 
 lake = Lake(spark_session("catalogue"), os.environ.get("COVERS_LAKE", "demo/lake"))
 tracks = lake.read(TRACKS)
@@ -89,7 +89,7 @@ scores.groupBy("system").pivot("metric", ["rmse", "mae", "r2"]).agg(F.first("val
 
 # COMMAND ----------
 
-pictures.importance(json.loads(regressor["metrics"])["importance"])
+plots.importance(json.loads(regressor["metrics"])["importance"])
 
 # COMMAND ----------
 
@@ -135,8 +135,8 @@ for model in models.orderBy("cluster_model_id").collect():
     mine = F.col("cluster_model_id") == model["cluster_model_id"]
     vectors = features.where(F.col("encoding") == model["encoding"])
     clustered = vectors.join(clusters.where(mine).select("track_id", "cluster"), "track_id")
-    maps[model["cluster_model_id"]] = pictures.map_sample(clustered, clustered.count(), seed=123)
-pictures.cluster_map(maps)
+    maps[model["cluster_model_id"]] = plots.map_sample(clustered, clustered.count(), seed=123)
+plots.cluster_map(maps)
 
 # COMMAND ----------
 
@@ -162,7 +162,7 @@ worth.select("system", "metric", "value", "low", "high", "n").orderBy("metric", 
 classifier = lake.read(MODELS).where("kind = 'classifier'").orderBy(F.desc("trained_at")).head()
 fits = lake.read(CLASSIFIER_FITS).where(F.col("model_id") == classifier["model_id"])
 fits.where("part = 'test'").orderBy(F.desc("fit")).select("fit", "accuracy", "precision", "recall", "f1").show(3)
-pictures.fits(fits.toPandas())
+plots.fits(fits.toPandas())
 
 # COMMAND ----------
 

@@ -10,12 +10,12 @@ import os
 
 from pyspark.sql import functions as F
 
-from lib.io.lake import Lake
-from lib.io.session import spark_session
-from schemas.evaluations import EVALUATIONS
-from schemas.runs import RUNS
-from schemas.training_epochs import TRAINING_EPOCHS
-from schemas.triplets import TRIPLETS
+from covers.io.lake import Lake
+from covers.io.session import spark_session
+from covers.schemas.evaluations import EVALUATIONS
+from covers.schemas.runs import RUNS
+from covers.schemas.training_epochs import TRAINING_EPOCHS
+from covers.schemas.triplets import TRIPLETS
 
 lake = Lake(spark_session("covers"), os.environ.get("COVERS_LAKE", "demo/lake"))
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from schemas.classifier_fits import CLASSIFIER_FITS
-from schemas.cluster_models import CLUSTER_MODELS
-from schemas.embeddings import EMBEDDINGS
-from schemas.evaluations import EVALUATIONS
-from schemas.models import MODELS
-from schemas.quarantine import QUARANTINE
-from schemas.recordings import RECORDINGS
-from schemas.runs import RUNS
-from schemas.spectrograms import SPECTROGRAMS
-from schemas.table import Table
-from schemas.track_clusters import TRACK_CLUSTERS
-from schemas.track_features import TRACK_FEATURES
-from schemas.track_similarity import TRACK_SIMILARITY
-from schemas.tracks import TRACKS
-from schemas.training_epochs import TRAINING_EPOCHS
-from schemas.triplets import TRIPLETS
+from covers.schemas.classifier_fits import CLASSIFIER_FITS
+from covers.schemas.cluster_models import CLUSTER_MODELS
+from covers.schemas.embeddings import EMBEDDINGS
+from covers.schemas.evaluations import EVALUATIONS
+from covers.schemas.models import MODELS
+from covers.schemas.quarantine import QUARANTINE
+from covers.schemas.recordings import RECORDINGS
+from covers.schemas.runs import RUNS
+from covers.schemas.spectrograms import SPECTROGRAMS
+from covers.schemas.table import Table
+from covers.schemas.track_clusters import TRACK_CLUSTERS
+from covers.schemas.track_features import TRACK_FEATURES
+from covers.schemas.track_similarity import TRACK_SIMILARITY
+from covers.schemas.tracks import TRACKS
+from covers.schemas.training_epochs import TRAINING_EPOCHS
+from covers.schemas.triplets import TRIPLETS
 
 TABLES: tuple[Table, ...] = (
     TRACKS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyspark.sql import types as T
 
-from schemas.table import Column, Table
+from covers.schemas.table import Column, Table
 
 TRACKS = Table(
     name="tracks",

@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
 os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
 os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
 os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
 os.environ["COLUMNS"] = "100"  # argparse wraps --help by it
-os.environ["PYTHONPATH"] = f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"
+os.environ["PYTHONPATH"] = f"{ROOT}/lib:{ROOT}:{os.environ.get('PYTHONPATH', '')}"
 
 
 def settings() -> dict[str, str]:
@@ -43,6 +42,6 @@ def spark(tmp_path_factory):
 
 @pytest.fixture
 def lake(spark, tmp_path):
-    from lib.io.lake import Lake
+    from covers.io.lake import Lake
 
     return Lake(spark, str(tmp_path / "lake"))

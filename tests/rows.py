@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from lib.audio import tensors
+from covers.audio import quantize
 
 WORKS, VERSIONS, FRAMES = 10, 3, 60  # of the tiny lake that training is tested on
 
 
 def spectrogram_row(recording_id, tensor):
     """A row of `spectrograms` that holds this chroma, four frames a second."""
-    data, scale, offset = tensors.pack(tensor)
+    data, scale, offset = quantize.pack(tensor)
     return (
         recording_id, "chroma", "p", 0, "{}", "0" * 64, 0.0, tensor.shape[1] / 4.0, 4.0,
         [int(n) for n in tensor.shape], "uint8", scale, offset, data,

@@ -6,7 +6,7 @@ import io
 import os
 from pathlib import Path
 
-from schemas.registry import TABLES
+from covers.schemas.registry import TABLES
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def help_of(job: str) -> str:
     shown = io.StringIO()
     with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
-        importlib.import_module(f"jobs.{job}").parse_args(["--help"])
+        importlib.import_module(f"covers.jobs.{job}").parse_args(["--help"])
     return shown.getvalue()
 
 

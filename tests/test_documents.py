@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from lib.audio.augment import VOCABULARY
-from lib.audio.sandbox import REASONS
-from schemas.registry import TABLES
+from covers.audio.augmentation import VOCABULARY
+from covers.audio.sandbox import REASONS
+from covers.schemas.registry import TABLES
 from tests.snapshots import tables_document
 
 ROOT = Path(__file__).resolve().parent.parent

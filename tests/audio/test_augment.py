@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.audio import augment
-from lib.audio.representations import compute, parameters, roll_key
+from covers.audio import augmentation
+from covers.audio.features import compute, parameters, roll_key
 
 RATE = 16_000
 KINDS = {"chroma": 36, "log_frequency": 84, "log_mel": 128}
@@ -36,7 +36,7 @@ def tone(hertz, seconds=2.0):
 
 
 def sound(x, **effects):
-    return augment.apply(x, "sound", effects, sample_rate=RATE)
+    return augmentation.apply(x, "sound", effects, sample_rate=RATE)
 
 
 def loudest(x):
@@ -47,8 +47,8 @@ def loudest(x):
 @settings(max_examples=60, deadline=None)
 def test_any_spec_on_any_tensor_is_repeatable_finite_and_in_range(spec, kind):
     x = tensor(kind)
-    made = augment.apply(x, kind, json.dumps(spec))
-    np.testing.assert_array_equal(made, augment.apply(x.copy(), kind, spec))
+    made = augmentation.apply(x, kind, json.dumps(spec))
+    np.testing.assert_array_equal(made, augmentation.apply(x.copy(), kind, spec))
     assert made.dtype == np.float32
     assert len(made) == len(x)
     assert np.isfinite(made).all()
@@ -64,8 +64,10 @@ def test_any_spec_on_any_tensor_is_repeatable_finite_and_in_range(spec, kind):
 @settings(max_examples=12, deadline=None)
 def test_any_spec_on_sound_is_repeatable_and_finite(spec):
     x = tone(330, 0.6)
-    made = augment.apply(x, "sound", spec, sample_rate=RATE)
-    np.testing.assert_array_equal(made, augment.apply(x.copy(), "sound", spec, sample_rate=RATE))
+    made = augmentation.apply(x, "sound", spec, sample_rate=RATE)
+    np.testing.assert_array_equal(
+        made, augmentation.apply(x.copy(), "sound", spec, sample_rate=RATE)
+    )
     assert np.isfinite(made).all()
 
 
@@ -74,27 +76,27 @@ def test_no_effect_and_neutral_effects_change_nothing(kind):
     x = tone(440) if kind == "sound" else tensor(kind)
     neutral = {"pitch_shift": 0, "time_stretch": 1, "noise": 0, "timbre": 0, "eq": [0, 0, 0]}
     neutral |= {"reverb": 0, "gain": 0, "seed": 3}
-    assert augment.apply(x, kind, None, sample_rate=RATE) is x
-    assert augment.apply(x, kind, neutral, sample_rate=RATE) is x
+    assert augmentation.apply(x, kind, None, sample_rate=RATE) is x
+    assert augmentation.apply(x, kind, neutral, sample_rate=RATE) is x
 
 
 def test_spec_does_not_depend_on_the_order_of_its_keys():
     x = tensor("chroma")
-    one = augment.apply(x, "chroma", '{"noise": 0.1, "time_stretch": 1.3, "seed": 1}')
-    other = augment.apply(x, "chroma", '{"seed": 1, "time_stretch": 1.3, "noise": 0.1}')
+    one = augmentation.apply(x, "chroma", '{"noise": 0.1, "time_stretch": 1.3, "seed": 1}')
+    other = augmentation.apply(x, "chroma", '{"seed": 1, "time_stretch": 1.3, "noise": 0.1}')
     np.testing.assert_array_equal(one, other)
 
 
 def test_another_seed_gives_another_noise():
     x = tensor("chroma")
-    one, other = (augment.apply(x, "chroma", {"noise": 0.1, "seed": s}) for s in (1, 2))
+    one, other = (augmentation.apply(x, "chroma", {"noise": 0.1, "seed": s}) for s in (1, 2))
     assert not np.allclose(one, other)
 
 
 @pytest.mark.parametrize("semitones", [-5, 3, 12])
 def test_key_of_chroma_is_rolled(semitones):
     x = tensor("chroma")
-    made = augment.apply(x, "chroma", {"pitch_shift": semitones})
+    made = augmentation.apply(x, "chroma", {"pitch_shift": semitones})
     np.testing.assert_allclose(made, roll_key(x, semitones), atol=1e-6)
 
 
@@ -104,7 +106,7 @@ def test_shifted_tone_is_where_the_higher_tone_is(kind):
     if kind == "sound":
         made = compute([sound(tone(440, 4.0), pitch_shift=5)], p)
     else:
-        made = augment.apply(compute([tone(440, 4.0)], p), kind, {"pitch_shift": 5})
+        made = augmentation.apply(compute([tone(440, 4.0)], p), kind, {"pitch_shift": 5})
     assert made[:, 4:-4].mean(axis=1).argmax() == 69 + 5 - 24
 
 
@@ -114,7 +116,7 @@ def test_shifted_log_mel_is_nearest_to_that_of_the_higher_tone():
     at = lambda f: compute([np.sin(2 * np.pi * f * np.arange(rate) / rate).astype(np.float32)], p)  # noqa: E731
     wanted = [
         np.abs(
-            augment.apply(at(440.0), "log_mel", {"pitch_shift": 4}) - at(440 * 2 ** (n / 12))
+            augmentation.apply(at(440.0), "log_mel", {"pitch_shift": 4}) - at(440 * 2 ** (n / 12))
         ).mean()
         for n in range(13)
     ]
@@ -124,7 +126,7 @@ def test_shifted_log_mel_is_nearest_to_that_of_the_higher_tone():
 @pytest.mark.parametrize("kind", [*KINDS, "sound"])
 def test_stretched_is_longer_by_the_ratio(kind):
     x = tone(440) if kind == "sound" else tensor(kind)
-    made = augment.apply(x, kind, {"time_stretch": 1.25}, sample_rate=RATE)
+    made = augmentation.apply(x, kind, {"time_stretch": 1.25}, sample_rate=RATE)
     assert made.shape[-1] == pytest.approx(1.25 * x.shape[-1], rel=0.02)
     if kind == "sound":
         assert loudest(made) == pytest.approx(440, rel=0.01)
@@ -134,9 +136,9 @@ def test_stretched_is_longer_by_the_ratio(kind):
 def test_crop_keeps_its_stretch_and_mask_silences_its_own(kind):
     x = tone(440) if kind == "sound" else tensor(kind)
     n = x.shape[-1]
-    cropped = augment.apply(x, kind, {"crop": [0.25, 0.5]}, sample_rate=RATE)
+    cropped = augmentation.apply(x, kind, {"crop": [0.25, 0.5]}, sample_rate=RATE)
     np.testing.assert_allclose(cropped, x[..., n // 4 : 3 * n // 4], atol=1e-6)
-    masked = augment.apply(x, kind, {"mask": [0.25, 0.5]}, sample_rate=RATE)
+    masked = augmentation.apply(x, kind, {"mask": [0.25, 0.5]}, sample_rate=RATE)
     silent = -80 if kind == "log_mel" else 0
     assert np.all(masked[..., n // 4 : 3 * n // 4] == silent)
     np.testing.assert_allclose(masked[..., : n // 4], x[..., : n // 4], atol=1e-6)
@@ -146,7 +148,7 @@ def test_gain_of_six_decibels_doubles_sound_and_adds_to_log_mel():
     x = tone(440)
     np.testing.assert_allclose(sound(x, gain=20 * math.log10(2)), 2 * x, rtol=1e-4)
     mel = tensor("log_mel")
-    np.testing.assert_allclose(augment.apply(mel, "log_mel", {"gain": 6}), mel + 6, atol=1e-4)
+    np.testing.assert_allclose(augmentation.apply(mel, "log_mel", {"gain": 6}), mel + 6, atol=1e-4)
 
 
 @pytest.mark.parametrize(("hertz", "band"), [(40, 0), (262, 1), (4000, 2)])
@@ -164,7 +166,7 @@ def test_eq_of_sound_moves_its_own_band(hertz, band):
 
 def test_eq_of_chroma_weighs_its_registers():
     x = tensor("chroma")
-    made = augment.apply(x, "chroma", {"eq": [-60, 0, 0]})
+    made = augmentation.apply(x, "chroma", {"eq": [-60, 0, 0]})
     assert made[:12].max() < 0.01
     np.testing.assert_allclose(made[12:24] / made[24:], x[12:24] / x[24:], rtol=1e-4)
 
@@ -177,7 +179,7 @@ def test_reverb_fills_the_silence_after_a_click():
     assert np.abs(made[RATE // 2 + 1 :]).max() < 1e-3
     y = np.zeros((36, 20), np.float32)
     y[0, 0] = 1
-    assert augment.apply(y, "chroma", {"reverb": 2.0})[0, 5] == pytest.approx(1.0)
+    assert augmentation.apply(y, "chroma", {"reverb": 2.0})[0, 5] == pytest.approx(1.0)
 
 
 def test_noise_of_sound_has_its_share_of_the_spread():
@@ -190,7 +192,7 @@ def test_timbre_adds_overtones():
     assert made[600 * 2] > 0.01 * made[200 * 2]
     x = np.zeros((84, 3), np.float32)
     x[10] = 1
-    made = augment.apply(x, "log_frequency", {"timbre": 1.0})
+    made = augmentation.apply(x, "log_frequency", {"timbre": 1.0})
     assert set(np.flatnonzero(made[:, 0])) == {10, 22, 29}
 
 
@@ -206,17 +208,17 @@ def test_timbre_adds_overtones():
 )  # fmt: skip
 def test_spec_outside_the_vocabulary_is_refused_with_the_way_out(spec, words):
     with pytest.raises(ValueError, match=words):
-        augment.apply(tensor("chroma"), "chroma", spec)
+        augmentation.apply(tensor("chroma"), "chroma", spec)
 
 
 def test_sound_without_its_rate_is_refused():
     with pytest.raises(ValueError, match="sample_rate must be given"):
-        augment.apply(tone(440), "sound", {"gain": 3})
+        augmentation.apply(tone(440), "sound", {"gain": 3})
 
 
 def test_drawn_specs_differ_parse_and_are_drawn_by_the_generator_alone():
     rng = np.random.default_rng(1)
-    drawn = [augment.draw(rng) for _ in range(50)]
+    drawn = [augmentation.draw(rng) for _ in range(50)]
     assert len({json.dumps(spec) for spec in drawn}) == 50
-    assert all(augment.parse(json.dumps(spec)) == augment.parse(spec) for spec in drawn)
-    assert augment.draw(np.random.default_rng(1)) == drawn[0]
+    assert all(augmentation.parse(json.dumps(spec)) == augmentation.parse(spec) for spec in drawn)
+    assert augmentation.draw(np.random.default_rng(1)) == drawn[0]

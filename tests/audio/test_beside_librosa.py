@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from scipy.ndimage import uniform_filter1d
 
-from lib.audio.render import render
-from lib.audio.representations import HIGH, LOW, compress, compute, magnitudes, parameters
-from lib.audio.songs import compose
-from lib.audio.versions import arrange, sample_spec
+from covers.audio.features import HIGH, LOW, compress, compute, magnitudes, parameters
+from covers.synthesis.song import compose
+from covers.synthesis.synthesizer import render
+from covers.synthesis.versions import arrange, sample_spec
 
 P = parameters("log_frequency")
 HOP = 512  # librosa's transform needs a multiple of 64, ours takes 4,000

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib.audio import direct
-from lib.audio.render import render
-from lib.audio.representations import compute, fold, parameters, roll_key
-from lib.audio.songs import compose
-from lib.audio.versions import DRUMS, Score, arrange, sample_spec
+from covers.audio.features import compute, fold, parameters, roll_key
+from covers.synthesis import symbolic_features
+from covers.synthesis.song import compose
+from covers.synthesis.synthesizer import render
+from covers.synthesis.versions import DRUMS, Score, arrange, sample_spec
 
 SONG = compose(5, 0)
 
@@ -18,7 +18,7 @@ def both(spec, song=SONG):
     """Written, and heard; a song half a semitone out of tune may be heard as either of two keys."""
     score = arrange(song, spec)
     heard = compute([render(score, spec)], parameters("log_frequency"))
-    written = direct.log_frequency(score, spec)
+    written = symbolic_features.log_frequency(score, spec)
     assert written.shape == heard.shape
     return written, max(
         (np.roll(heard, s, axis=0) for s in (-1, 0, 1)), key=lambda h: cosine(written, h)
@@ -68,9 +68,9 @@ def test_drums_are_heard_where_they_are_struck(drums):
 @pytest.mark.parametrize("semitones", [-4, 2, 5])
 def test_transposed_version_is_rolled(semitones):
     spec = replace(sample_spec(SONG, 1), drums="none", noise_db=-60.0, transpose=0)
-    low = fold(direct.log_frequency(arrange(SONG, spec), spec))
+    low = fold(symbolic_features.log_frequency(arrange(SONG, spec), spec))
     spec = replace(spec, transpose=semitones)
-    high = fold(direct.log_frequency(arrange(SONG, spec), spec))
+    high = fold(symbolic_features.log_frequency(arrange(SONG, spec), spec))
     in_tune = [cosine(roll_key(low, s), high) for s in range(12)]
     assert int(np.argmax(in_tune)) == semitones % 12
 
@@ -78,13 +78,13 @@ def test_transposed_version_is_rolled(semitones):
 def test_tuning_leaves_the_written_version_as_it_is():
     spec = replace(sample_spec(SONG, 1), tuning_cents=0.0)
     sharp = replace(spec, tuning_cents=31.0)
-    one, other = (direct.log_frequency(arrange(SONG, s), s) for s in (spec, sharp))
+    one, other = (symbolic_features.log_frequency(arrange(SONG, s), s) for s in (spec, sharp))
     np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 def test_the_same_spec_gives_the_same_bits():
     spec = sample_spec(SONG, 9)
-    one, other = (direct.log_frequency(arrange(SONG, spec), spec) for _ in range(2))
+    one, other = (symbolic_features.log_frequency(arrange(SONG, spec), spec) for _ in range(2))
     np.testing.assert_array_equal(one, other)
     norms = np.linalg.norm(one, axis=0)
     assert np.all((np.abs(norms - 1) < 1e-4) | (norms < 1e-4))
@@ -95,7 +95,10 @@ def test_one_long_note_is_loudest_in_its_own_semitone(midi):
     note = np.array([[1.0, 6.0, midi, 0.9]])
     spec = replace(sample_spec(SONG, 1), drums="none", tuning_cents=0.0, noise_db=-60.0, room=0.0)
     score = Score({"lead": ("flute", note)}, np.zeros((0, 3)), 8.0)
-    assert int(direct.log_frequency(score, spec)[:, 12:20].mean(axis=1).argmax()) == midi - 24
+    assert (
+        int(symbolic_features.log_frequency(score, spec)[:, 12:20].mean(axis=1).argmax())
+        == midi - 24
+    )
 
 
 @pytest.mark.parametrize(
@@ -110,4 +113,4 @@ def test_one_long_note_is_loudest_in_its_own_semitone(midi):
 )
 def test_score_that_cannot_be_played_is_refused(score, words):
     with pytest.raises(ValueError, match=words):
-        direct.log_frequency(score, sample_spec(SONG, 1))
+        symbolic_features.log_frequency(score, sample_spec(SONG, 1))

@@ -6,16 +6,17 @@ import mido
 import numpy as np
 import pytest
 
-from lib.audio import fluid, songs
-from lib.audio.render import render
-from lib.audio.representations import compute, parameters
-from lib.audio.versions import PROGRAMS, VersionSpec, arrange, sample_spec
-from lib.io.errors import InputError
+from covers.audio.features import compute, parameters
+from covers.errors import InputError
+from covers.synthesis import song, soundfont
+from covers.synthesis.synthesizer import render
+from covers.synthesis.versions import PROGRAMS, VersionSpec, arrange, sample_spec
 
 needs_a_font = pytest.mark.skipif(
-    not fluid.installed(), reason="no sound font is installed (apt-get install fluid-soundfont-gm)"
+    not soundfont.installed(),
+    reason="no sound font is installed (apt-get install fluid-soundfont-gm)",
 )
-SONG = songs.compose(2, 0)
+SONG = song.compose(2, 0)
 
 
 def notes_of(track):
@@ -23,14 +24,14 @@ def notes_of(track):
     for message in track:
         now += message.time
         if message.type == "note_on" and message.velocity:
-            found.append((now / (2 * fluid.TICKS), message.note))
+            found.append((now / (2 * soundfont.TICKS), message.note))
     return np.array(found)
 
 
 def test_midi_of_a_score_has_its_notes_programs_and_tuning():
     spec = VersionSpec(1, lead="flute", drums="rock", tuning_cents=25, programs={"lead": 73})
     score = arrange(SONG, spec)
-    midi = fluid.to_midi(score, spec)
+    midi = soundfont.to_midi(score, spec)
     lead, drums = midi.tracks[0], midi.tracks[-1]
     assert [m.program for m in lead if m.type == "program_change"] == [73]
     assert [m.pitch for m in lead if m.type == "pitchwheel"] == [1024]  # an eighth of two semitones
@@ -40,7 +41,7 @@ def test_midi_of_a_score_has_its_notes_programs_and_tuning():
     np.testing.assert_allclose(played[:, 0], written[:, 0], atol=0.002)
     np.testing.assert_array_equal(played[:, 1], np.round(written[:, 2] - 0.25))
     assert len(notes_of(drums)) == len(score.drums)
-    assert {m.channel for m in drums if isinstance(m, mido.Message)} == {fluid.DRUM_CHANNEL}
+    assert {m.channel for m in drums if isinstance(m, mido.Message)} == {soundfont.DRUM_CHANNEL}
 
 
 def test_fonts_add_a_font_and_programs_to_a_version_and_change_nothing_else():
@@ -52,19 +53,19 @@ def test_fonts_add_a_font_and_programs_to_a_version_and_change_nothing_else():
 
 def test_missing_font_is_one_line_that_names_the_package():
     with pytest.raises(InputError, match=r"'none\.sf2'; install .*apt-get install") as error:
-        fluid.path_of("none.sf2")
+        soundfont.path_of("none.sf2")
     assert "\n" not in str(error.value)
 
 
 def test_missing_fluidsynth_is_one_line_that_names_the_package(monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(InputError, match=r"needs the program fluidsynth.*apt-get install"):
-        fluid.checked(["x.sf2"])
+        soundfont.checked(["x.sf2"])
 
 
 @needs_a_font
 def test_fluidsynth_plays_the_same_bits_twice_and_what_was_written():
-    font = fluid.installed()[0]
+    font = soundfont.installed()[0]
     spec = VersionSpec(1, form=(0,), lead="piano", font=font, programs={"lead": 0})
     score = arrange(SONG, spec)
     sound, again = render(score, spec), render(score, spec)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from lib.audio import recordings, sandbox, spectrograms
-from lib.audio.representations import parameters
+from covers.audio import recordings_table, sandbox, spectrograms_table
+from covers.audio.features import parameters
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 N = 1000
@@ -87,15 +87,17 @@ def hostile_files(folder):
 
 
 def test_a_thousand_hostile_files_give_a_thousand_outcomes(spark, tmp_path):
-    listed = recordings.from_folder(hostile_files(tmp_path), "hostile", "flat")
+    listed = recordings_table.from_folder(hostile_files(tmp_path), "hostile", "flat")
     assert len(listed) == N
-    outcomes = recordings.inspect(
-        recordings.as_frame(spark, listed), split="test", seed=0
+    outcomes = recordings_table.inspect(
+        recordings_table.as_frame(spark, listed), split="test", seed=0
     ).persist()
     found = {r["title"]: r["reason"] for r in outcomes.collect()}
     assert len(found) == outcomes.count() == N
-    good = recordings.good(outcomes)
-    decoded = spectrograms.decode_recordings(good, parameters("chroma"), sandbox.Limits()).persist()
+    good = recordings_table.good(outcomes)
+    decoded = spectrograms_table.decode_recordings(
+        good, parameters("chroma"), sandbox.Limits()
+    ).persist()
     assert sorted(r[0] for r in decoded.select("recording_id").collect()) == sorted(
         r[0] for r in good.select("recording_id").collect()
     )

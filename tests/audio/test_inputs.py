@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from lib.audio import decode, recordings, sandbox, spectrograms
-from lib.audio.representations import compute, parameters
+from covers.audio import decode, recordings_table, sandbox, spectrograms_table
+from covers.audio.features import compute, parameters
 
 A4 = 69 - 24  # its bin in log_frequency
 HAS_FFMPEG = shutil.which("ffmpeg") is not None
@@ -20,7 +20,7 @@ def tone(hertz=440.0, seconds=3.0, rate=16_000):
 
 
 def strongest(path):
-    x = spectrograms.tensor_of(str(path), parameters("log_frequency"))
+    x = spectrograms_table.tensor_of(str(path), parameters("log_frequency"))
     return int(x[:, 2:-2].mean(axis=1).argmax())
 
 
@@ -32,7 +32,7 @@ def test_width_of_the_samples_changes_nothing_that_matters(tmp_path, subtype, co
     sf.write(tmp_path / "a.wav", tone(), 16_000, subtype=subtype)
     sf.write(tmp_path / "b.wav", tone(), 16_000, subtype="DOUBLE")
     p = parameters("chroma")
-    one, other = (spectrograms.tensor_of(str(tmp_path / f), p) for f in ("a.wav", "b.wav"))
+    one, other = (spectrograms_table.tensor_of(str(tmp_path / f), p) for f in ("a.wav", "b.wav"))
     assert np.sum(one * other, axis=0).min() > cosine
 
 
@@ -60,7 +60,7 @@ def test_any_rate_and_number_of_channels_gives_the_same_tone(tmp_path, rate, cha
 )
 def test_odd_sound_gives_a_finite_tensor_with_frames(tmp_path, name, sound):
     sf.write(tmp_path / "a.wav", sound, 16_000, subtype="FLOAT")
-    x = spectrograms.tensor_of(str(tmp_path / "a.wav"), parameters(name))
+    x = spectrograms_table.tensor_of(str(tmp_path / "a.wav"), parameters(name))
     assert np.isfinite(x).all()
     assert x.shape[1] == 1 + int(len(sound) / 16_000 * parameters(name).frames_per_second)
 
@@ -75,7 +75,7 @@ def test_direct_current_and_clipping_leave_the_pitch_alone():
 def test_span_is_cut_out_of_the_file(tmp_path):
     sound = np.concatenate([tone(220.0), tone(440.0), tone(880.0)])
     sf.write(tmp_path / "a.flac", sound, 16_000)
-    x = spectrograms.tensor_of(
+    x = spectrograms_table.tensor_of(
         str(tmp_path / "a.flac"), parameters("log_frequency", start_s=3.0, duration_s=3.0)
     )
     assert x.shape[1] == 13
@@ -93,7 +93,7 @@ def test_what_only_ffmpeg_reads_is_the_same_music(tmp_path, name):
     info = decode.probe(str(tmp_path / name))
     assert info.duration_s == pytest.approx(28, abs=0.3)  # raw AAC does not say
     p = parameters("chroma")
-    one, other = (spectrograms.tensor_of(str(tmp_path / f), p) for f in ("a.wav", name))
+    one, other = (spectrograms_table.tensor_of(str(tmp_path / f), p) for f in ("a.wav", name))
     assert abs(one.shape[1] - other.shape[1]) <= 1
     assert np.median(np.sum(one[:, :110] * other[:, :110], axis=0)) > 0.98
 
@@ -122,7 +122,7 @@ def test_tree_of_covers80_is_read_by_its_names_and_lists(tmp_path):
     (folder / "nick_cave+I_Am_Sam+07-Let_It_Be.mp3").touch()
     (folder.parent / "list1.list").write_text("Let_It_Be/beatles+1+11-Let_It_Be\n")
     (folder.parent / "list2.list").write_text("Let_It_Be/gone+X+01-Let_It_Be\n")
-    found = recordings.from_folder(str(tmp_path), "covers80", "covers80")
+    found = recordings_table.from_folder(str(tmp_path), "covers80", "covers80")
     assert [x.artist for x in found] == ["beatles", "gone", "nick cave"]
     assert {(x.work_id, x.title) for x in found} == {("Let_It_Be", "Let It Be")}
 
@@ -133,14 +133,15 @@ def test_id_of_a_recording_survives_a_move(tmp_path):
         (tmp_path / root / "Song").mkdir(parents=True)
         (tmp_path / root / "Song" / "a.mp3").touch()
         ids += [
-            x.recording_id for x in recordings.from_folder(str(tmp_path / root), "x", "folders")
+            x.recording_id
+            for x in recordings_table.from_folder(str(tmp_path / root), "x", "folders")
         ]
     assert ids[0] == ids[1]
 
 
 def outcome(listed):
-    row = {n: getattr(listed, n) for n in (*recordings._OPTIONAL, "data_set", "uri", "root")}
-    return recordings._row(row, "test", 0, sandbox.Limits())
+    row = {n: getattr(listed, n) for n in (*recordings_table._OPTIONAL, "data_set", "uri", "root")}
+    return recordings_table._row(row, "test", 0, sandbox.Limits())
 
 
 def test_link_out_of_the_tree_is_set_aside_and_one_inside_is_not(tmp_path):
@@ -149,14 +150,14 @@ def test_link_out_of_the_tree_is_set_aside_and_one_inside_is_not(tmp_path):
     sf.write(tmp_path / "tree" / "real.wav", tone(), 16_000)
     (tmp_path / "tree" / "out.wav").symlink_to(tmp_path / "outside.wav")
     (tmp_path / "tree" / "in.wav").symlink_to(tmp_path / "tree" / "real.wav")
-    found = recordings.from_folder(str(tmp_path / "tree"), "x", "flat")
+    found = recordings_table.from_folder(str(tmp_path / "tree"), "x", "flat")
     reasons = {x.title: outcome(x).get("reason") for x in found}
     assert reasons == {"in": None, "out": "outside_root", "real": None}
 
 
 def test_file_that_changed_after_it_was_listed_is_not_decoded(tmp_path):
     sf.write(tmp_path / "a.wav", tone(), 16_000)
-    rows = spectrograms.rows_of(
+    rows = spectrograms_table.rows_of(
         "r", str(tmp_path / "a.wav"), "0" * 64, parameters("chroma"), sandbox.Limits()
     )
     assert [r["reason"] for r in rows] == ["changed"]

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.audio import demo, midi, song_files, songs
-from lib.io.errors import InputError
+from covers.errors import InputError
+from covers.synthesis import corpus, demo, midi
+from covers.synthesis import song as songs
 
 
 def track(name, pitches, *, channel=0, length=480, velocity=80):
@@ -103,9 +104,9 @@ def test_songs_are_pop909_folders_and_midi_files_outside_them(save, tmp_path):
     (tmp_path / "001" / "versions").mkdir()
     mido.MidiFile().save(tmp_path / "001" / "versions" / "001-v1.mid")
     alone = save(track("melody", [60, 62, 64, 65]))
-    assert song_files.found(str(tmp_path), None) == [str(tmp_path / "001"), str(alone)]
-    load = song_files.loader(str(tmp_path))
-    assert [load(n).song_id for n in song_files.found(str(tmp_path), None)] == [
+    assert corpus.found(str(tmp_path), None) == [str(tmp_path / "001"), str(alone)]
+    load = corpus.loader(str(tmp_path))
+    assert [load(n).song_id for n in corpus.found(str(tmp_path), None)] == [
         "pop909-001",
         "song",
     ]
@@ -113,7 +114,7 @@ def test_songs_are_pop909_folders_and_midi_files_outside_them(save, tmp_path):
 
 def test_folder_without_songs_is_refused(tmp_path):
     with pytest.raises(InputError, match="got none in"):
-        song_files.found(str(tmp_path), None)
+        corpus.found(str(tmp_path), None)
 
 
 def test_a_song_in_another_key_has_the_same_figures_and_another_song_none():
@@ -121,10 +122,8 @@ def test_a_song_in_another_key_has_the_same_figures_and_another_song_none():
     higher = songs.Song(
         "x", "x", 0, 1, 90, one.melody + np.array([0, 0, 5]), one.chords, one.phrases
     )
-    np.testing.assert_array_equal(song_files.figures(one.melody), song_files.figures(higher.melody))
-    assert (
-        len(np.intersect1d(song_files.figures(one.melody), song_files.figures(other.melody))) <= 1
-    )
+    np.testing.assert_array_equal(corpus.figures(one.melody), corpus.figures(higher.melody))
+    assert len(np.intersect1d(corpus.figures(one.melody), corpus.figures(other.melody))) <= 1
 
 
 @given(
@@ -140,8 +139,8 @@ def test_alike_is_what_a_double_loop_finds(given_songs):
         for i in range(n):
             for j in range(n):
                 union = len(of_songs[i] | of_songs[j])
-                near = bool(union) and len(of_songs[i] & of_songs[j]) / union > song_files.ALIKE
+                near = bool(union) and len(of_songs[i] & of_songs[j]) / union > corpus.ALIKE
                 if near or titles[i] == titles[j]:
                     first[i] = first[j] = min(first[i], first[j])
     arrays = [np.array(sorted(f), np.int64) for f in of_songs]
-    assert song_files.alike(list(titles), arrays) == first
+    assert corpus.alike(list(titles), arrays) == first

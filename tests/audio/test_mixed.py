@@ -3,10 +3,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.audio import mixed, songs
-from lib.audio.mixed import Move, Scale
-from lib.audio.songs import QUALITIES
-from lib.io.errors import InputError
+from covers.errors import InputError
+from covers.synthesis import recombine
+from covers.synthesis import song as songs
+from covers.synthesis.recombine import Move, Scale
+from covers.synthesis.song import QUALITIES
 
 SCALES = [Scale(0, 1), Scale(9, 0)]  # C major, A minor
 
@@ -71,7 +72,7 @@ def test_a_phrase_backwards_ends_with_its_first_note():
 
 @given(number=st.integers(0, 2**31), seed=st.integers(0, 2**31))
 def test_mixed_songs_stay_in_one_scale_with_notes_in_every_phrase(number, seed):
-    song = mixed.mixed([str(n) for n in range(12)], composed, number, seed)
+    song = recombine.mixed([str(n) for n in range(12)], composed, number, seed)
     assert {int(p) % 12 for p in song.melody[:, 2]} <= scale_of(song)
     tones = {(root + t) % 12 for _, _, root, quality in song.chords for t in QUALITIES[quality]}
     assert tones <= scale_of(song)
@@ -84,11 +85,11 @@ def test_mixed_songs_stay_in_one_scale_with_notes_in_every_phrase(number, seed):
 
 def test_the_same_number_and_seed_give_the_same_song_and_others_differ():
     names = [str(n) for n in range(12)]
-    a, b, c = (mixed.mixed(names, composed, n, 1) for n in (3, 3, 4))
+    a, b, c = (recombine.mixed(names, composed, n, 1) for n in (3, 3, 4))
     np.testing.assert_array_equal(a.melody, b.melody)
     assert a.chords == b.chords
     assert a.song_id != c.song_id
-    assert a.song_id != mixed.mixed(names[:11], composed, 3, 1).song_id
+    assert a.song_id != recombine.mixed(names[:11], composed, 3, 1).song_id
     assert a.melody.tolist() != c.melody.tolist()
 
 
@@ -100,14 +101,14 @@ def test_new_songs_are_made_of_training_songs_where_there_are_others():
         return composed(name)
 
     names = [(str(n), "train" if n % 2 else "test") for n in range(12)]
-    made, read = mixed.of_songs(names, load, 5, 1)
+    made, read = recombine.of_songs(names, load, 5, 1)
     assert {split for _, split in made} == {"train"}
     for name, _ in made:
         read(name)
     assert asked
     assert all(int(name) % 2 for name in asked)
     with pytest.raises(InputError, match="must be in split train, got none of 1 there"):
-        mixed.of_songs([("0", "test")], load, 5, 1)
+        recombine.of_songs([("0", "test")], load, 5, 1)
 
 
 def test_a_song_that_cannot_be_read_is_left_out_and_none_is_refused():
@@ -116,6 +117,6 @@ def test_a_song_that_cannot_be_read_is_left_out_and_none_is_refused():
             raise ValueError(name)
         return composed(name)
 
-    assert len(mixed.mixed(["0", "1", "2"], load, 0, 1).phrases) == 1
+    assert len(recombine.mixed(["0", "1", "2"], load, 0, 1).phrases) == 1
     with pytest.raises(ValueError, match="songs to mix must be readable, got none of 2"):
-        mixed.mixed(["0", "2"], load, 0, 1)
+        recombine.mixed(["0", "2"], load, 0, 1)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from lib.audio import attributes, decode, representations, sandbox, spectrograms, tensors
-from lib.audio.representations import compute, fold, parameters, roll_key
-from lib.io.errors import InputError
+from covers.audio import attributes, decode, features, quantize, sandbox, spectrograms_table
+from covers.audio.features import compute, fold, parameters, roll_key
+from covers.errors import InputError
 
 
 def tone(midi, *, seconds=4.0, sample_rate=16_000):
@@ -64,7 +64,7 @@ def test_frames_of_chroma_have_unit_norm_or_are_silent():
 
 
 def test_silence_gives_a_finite_tensor():
-    for name in representations.NAMES:
+    for name in features.NAMES:
         assert np.isfinite(compute([np.zeros(48_000, np.float32)], parameters(name))).all()
 
 
@@ -94,38 +94,38 @@ def test_negative_segment_is_refused():
 
 def test_packed_tensor_comes_back_within_half_a_step():
     x = np.random.default_rng(0).normal(size=(12, 50)).astype(np.float32)
-    data, scale, offset = tensors.pack(x)
-    assert np.abs(tensors.unpack(data, x.shape, scale, offset) - x).max() <= scale / 2 + 1e-6
+    data, scale, offset = quantize.pack(x)
+    assert np.abs(quantize.unpack(data, x.shape, scale, offset) - x).max() <= scale / 2 + 1e-6
 
 
 def test_bytes_of_another_shape_are_refused():
-    data, scale, offset = tensors.pack(np.zeros((2, 3)))
+    data, scale, offset = quantize.pack(np.zeros((2, 3)))
     with pytest.raises(ValueError, match=r"shape \(3, 3\), got 6 numbers"):
-        tensors.unpack(data, (3, 3), scale, offset)
+        quantize.unpack(data, (3, 3), scale, offset)
 
 
 def test_eight_bits_change_distances_by_less_than_a_thousandth():
     x = compute([tone(60) + tone(64)], parameters("chroma"))
     y = compute([tone(62) + tone(67)], parameters("chroma"))
-    packed = [tensors.unpack(tensors.pack(t)[0], t.shape, *tensors.pack(t)[1:]) for t in (x, y)]
+    packed = [quantize.unpack(quantize.pack(t)[0], t.shape, *quantize.pack(t)[1:]) for t in (x, y)]
     before, after = np.linalg.norm(x - y), np.linalg.norm(packed[0] - packed[1])
     assert abs(after - before) / before < 1e-3
 
 
 def test_segments_cover_the_whole_and_name_their_start():
     p = parameters("chroma", segment_s=2.0)
-    pieces = list(spectrograms.segments(np.arange(36 * 20).reshape(36, 20), p))
+    pieces = list(spectrograms_table.segments(np.arange(36 * 20).reshape(36, 20), p))
     assert [start for start, _ in pieces] == [0.0, 2.0, 4.0]
     assert [piece.shape[1] for _, piece in pieces] == [8, 8, 4]
 
 
 def test_parameters_are_chosen_when_only_one_answer_is_right():
-    ours = spectrograms.parameters_id(parameters("chroma"))
-    assert spectrograms.chosen({"other"}, "chroma") == "other"
-    assert spectrograms.chosen({"other", ours}, "chroma") == ours
+    ours = spectrograms_table.parameters_id(parameters("chroma"))
+    assert spectrograms_table.chosen({"other"}, "chroma") == "other"
+    assert spectrograms_table.chosen({"other", ours}, "chroma") == ours
     for kinds in (set(), {"one", "other"}):
         with pytest.raises(InputError, match=rf"under {ours}, got .*run decode_audio"):
-            spectrograms.chosen(kinds, "chroma")
+            spectrograms_table.chosen(kinds, "chroma")
 
 
 def test_every_parameter_is_part_of_the_parameters_id():
@@ -139,9 +139,10 @@ def test_every_parameter_is_part_of_the_parameters_id():
         "revision": 99,
     }
     ids = {
-        spectrograms.parameters_id(dataclasses.replace(base, **{k: v})) for k, v in changes.items()
+        spectrograms_table.parameters_id(dataclasses.replace(base, **{k: v}))
+        for k, v in changes.items()
     }
-    assert len(ids | {spectrograms.parameters_id(base)}) == len(changes) + 1
+    assert len(ids | {spectrograms_table.parameters_id(base)}) == len(changes) + 1
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,7 @@ def test_files_of_every_kind_decode_to_the_same_tone(tmp_path, suffix, rate, cha
     path = tmp_path / f"a{suffix}"
     sf.write(path, np.repeat(tone(69, sample_rate=rate)[:, None], channels, axis=1), rate)
     assert decode.probe(str(path)).channels == channels
-    x = spectrograms.tensor_of(str(path), parameters("log_frequency"))
+    x = spectrograms_table.tensor_of(str(path), parameters("log_frequency"))
     assert int(x[:, 4:-4].mean(axis=1).argmax()) == 69 - 24
 
 
@@ -198,10 +199,10 @@ def test_sandbox_of_a_process_that_used_many_threads_does_not_wait_for_them(tmp_
     sf.write(path, tone(60, seconds=60.0), 16_000)
     code = (
         "import sys, torch; torch.set_num_threads(4); torch.rand(2000, 2000) @ torch.rand(2000, 2000)\n"
-        "from lib.audio import sandbox, spectrograms; from lib.audio.representations import parameters\n"
+        "from covers.audio import sandbox, spectrograms_table; from covers.audio.features import parameters\n"
         "p, limits = parameters('chroma'), sandbox.Limits(wall_s=30)\n"
-        "spectrograms.tensor_of(sys.argv[1], p)\n"
-        "print(sandbox.call(spectrograms.tensor_of, sys.argv[1], p, limits=limits).shape)"
+        "spectrograms_table.tensor_of(sys.argv[1], p)\n"
+        "print(sandbox.call(spectrograms_table.tensor_of, sys.argv[1], p, limits=limits).shape)"
     )
     env = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
     done = subprocess.run(

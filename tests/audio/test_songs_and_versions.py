@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from lib.audio import demo, midi, songs, synthesis, versions
-from lib.audio.render import render
-from lib.audio.versions import VersionSpec, arrange, sample_spec
+from covers.synthesis import demo, midi, tables, versions
+from covers.synthesis import song as songs
+from covers.synthesis.synthesizer import render
+from covers.synthesis.versions import VersionSpec, arrange, sample_spec
 
 
 def test_composing_twice_gives_the_same_song():
@@ -223,9 +224,9 @@ def test_five_minutes_are_written_in_every_format(tmp_path, monkeypatch, number)
     # Given all at once, libsndfile's Vorbis encoder overflows the stack: a segmentation fault.
     song = songs.compose(1, 1)
     sound = np.random.default_rng(0).uniform(-0.1, 0.1, 300 * 16_000).astype(np.float32)
-    monkeypatch.setattr(synthesis, "render", lambda *a, **k: sound)
+    monkeypatch.setattr(tables, "render", lambda *a, **k: sound)
     spec = sample_spec(song, 1, max_phrases=1)
-    row = synthesis.write_version(song, spec, number, tmp_path, "train")
+    row = tables.write_version(song, spec, number, tmp_path, "train")
     assert sf.info(str(tmp_path / row["path"])).duration == pytest.approx(300, abs=0.2)
 
 

@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 from sklearn.metrics import accuracy_score, adjusted_rand_score, precision_recall_fscore_support
 
-from lib.catalog import card, classifier, cluster_worth, clusters, overfitting, pictures, stream
+from covers.catalog import (
+    classifier,
+    cluster_quality,
+    kmeans,
+    model_card,
+    overfitting,
+    plots,
+    stream,
+)
 
 
 def blobs(n=240, seed=0):
@@ -20,13 +28,13 @@ def blobs(n=240, seed=0):
 @pytest.mark.spark
 @pytest.mark.parametrize("held", [1000, 60])  # all rows are tried by the driver, or a quarter
 def test_clusters_agree_with_sklearns_best_of_ten(spark, monkeypatch, held):
-    monkeypatch.setattr(clusters, "SAMPLE", held)
+    monkeypatch.setattr(kmeans, "SAMPLE", held)
     x = blobs()
     frame = spark.createDataFrame([(i, row.tolist()) for i, row in enumerate(x)], ["i", "features"])
-    found = clusters.fit(frame, k=3, seed=1)
+    found = kmeans.fit(frame, k=3, seed=1)
     theirs = KMeans(3, n_init=10, random_state=0).fit(x)
     assert found.inertia == pytest.approx(theirs.inertia_, rel=1e-3)
-    rows = clusters.nearest_center(frame, found.centers).orderBy("i").collect()
+    rows = kmeans.nearest_center(frame, found.centers).orderBy("i").collect()
     assert adjusted_rand_score([r["cluster"] for r in rows], theirs.labels_) >= 0.99
     naive = np.linalg.norm(x[:, None] - found.centers[None], axis=2)
     np.testing.assert_allclose([r["distance"] for r in rows], naive.min(axis=1), rtol=1e-9)
@@ -38,22 +46,22 @@ def test_clusters_agree_with_sklearns_best_of_ten(spark, monkeypatch, held):
 def test_fewer_different_tracks_than_clusters_are_refused(spark):
     frame = spark.createDataFrame([([0.0, 1.0],)] * 9, ["features"])
     with pytest.raises(ValueError, match=r"more than k = 3 to cluster, got 1"):
-        clusters.fit(frame, k=3, seed=1)
+        kmeans.fit(frame, k=3, seed=1)
 
 
 def test_three_heaps_are_found_to_be_three():
-    tried = {k: clusters.fit_sample(blobs(), k=k, seed=1, starts=5) for k in (2, 3, 4, 5)}
+    tried = {k: kmeans.fit_sample(blobs(), k=k, seed=1, starts=5) for k in (2, 3, 4, 5)}
     worth = {k: f.silhouette * f.stability for k, f in tried.items()}
     assert max(worth, key=worth.__getitem__) == 3
 
 
 def test_one_cluster_is_refused():
     with pytest.raises(argparse.ArgumentTypeError, match="k must be at least 2, got 1"):
-        clusters.parse_k("1")
+        kmeans.parse_k("1")
 
 
 def test_words_of_a_cluster_name_its_strongest_difference_first():
-    words = clusters.describe(
+    words = kmeans.describe(
         np.array([0.2, 0.9, 5, 1, 0.5, 200]), np.array([0.5, 0.5, 5, 1, 0.5, 120]), np.ones(6) * 0.3
     )
     assert words == "fast, loud, not for dancing"
@@ -82,17 +90,17 @@ def test_worth_of_clusters_is_what_all_pairs_say_one_by_one(spark):
         for i in range(60)
     ]  # fmt: skip
     frame = spark.createDataFrame(rows)
-    title = cluster_worth.same_title(frame)
+    title = cluster_quality.same_title(frame)
     assert title.value == pytest.approx(naive_agreement(rows, "name", "artist"))
     assert title.low < title.value < title.high
     sizes = np.bincount([r["cluster"] for r in rows]) / len(rows)
     assert title.chance == pytest.approx((sizes**2).sum())
-    assert cluster_worth.same_artist(frame).value == pytest.approx(
+    assert cluster_quality.same_artist(frame).value == pytest.approx(
         naive_agreement(rows, "artist", None)
     )
-    assert 1 / 3 < cluster_worth.told_by_key(frame) < 1
+    assert 1 / 3 < cluster_quality.told_by_key(frame) < 1
     bands = frame.selectExpr("key", "int(key / 4) AS cluster")
-    assert cluster_worth.told_by_key(bands) == 1.0
+    assert cluster_quality.told_by_key(bands) == 1.0
 
 
 def fitted(n_epochs=5):
@@ -235,8 +243,9 @@ def test_overfitting_rows_and_card_say_what_was_found():
     rows = overfitting.evaluation_rows("m", {"cluster_model_id": "raw-k3-s1"}, found)
     assert {"own_split_train", "own_split_test", "permuted_labels_train"} <= {r[4] for r in rows}
     settings = {"cluster_model_id": "raw-k3-s1", "encoding": "raw", "preset": "quarters-4"}
-    page = card.render(
-        model, card.Facts("classifier-1", settings, {"accuracy": 0.9}, overfitting.listed(found))
+    page = model_card.render(
+        model,
+        model_card.Facts("classifier-1", settings, {"accuracy": 0.9}, overfitting.listed(found)),
     )
     for word in (
         "classifier-1",
@@ -255,21 +264,21 @@ def test_pictures_show_what_they_are_given(tmp_path):
     tracks = pd.DataFrame(
         {"features": blobs(90).tolist(), "key": np.arange(90) % 12, "cluster": np.arange(90) % 3}
     )
-    drawn = pictures.cluster_map({"one": tracks, "two": tracks})
+    drawn = plots.cluster_map({"one": tracks, "two": tracks})
     plane, bars = drawn.axes[:2]
     assert sum(len(c.get_offsets()) for c in plane.collections) == 90
     assert sum(bar.get_height() for bar in bars.patches) == 90
     tried = [{"k": k, "silhouette": 0.5, "stability": 0.9} for k in (2, 3)]
-    assert [line.get_label() for line in pictures.k_choice(tried).axes[0].lines] == [
+    assert [line.get_label() for line in plots.k_choice(tried).axes[0].lines] == [
         "silhouette",
         "stability",
     ]
-    shares = pictures.importance({"key": 0.2, "mode": 0.8}).axes[0].patches
+    shares = plots.importance({"key": 0.2, "mode": 0.8}).axes[0].patches
     assert [bar.get_width() for bar in shares] == [0.2, 0.8]
-    lines = pictures.fits(fitted()[1]).axes[0].lines
+    lines = plots.fits(fitted()[1]).axes[0].lines
     assert [len(line.get_xdata()) for line in lines] == [25, 25]
-    curve = pictures.overfitting(overfitting.listed(list(checked().values()))).axes[0].lines[0]
+    curve = plots.overfitting(overfitting.listed(list(checked().values()))).axes[0].lines[0]
     assert list(curve.get_xdata())[:3] == [500, 1000, 2000]
-    pictures.write(drawn, str(tmp_path / "map.png"))
+    plots.write(drawn, str(tmp_path / "map.png"))
     assert (tmp_path / "map.png").read_bytes()[1:4] == b"PNG"
-    pictures.write(drawn, None)
+    plots.write(drawn, None)

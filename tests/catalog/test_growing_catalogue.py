@@ -9,7 +9,9 @@ import pytest
 from pyspark.sql import functions as F
 from sklearn.cluster import KMeans
 
-from jobs import (
+from covers.catalog.features import Scaler
+from covers.io.lake import Lake
+from covers.jobs import (
     assign_clusters,
     cluster_tracks,
     compute_features,
@@ -18,16 +20,14 @@ from jobs import (
     train_cluster_classifier,
     train_similarity_regressor,
 )  # fmt: skip
-from lib.catalog.features import Scaler
-from lib.io.lake import Lake
-from schemas.classifier_fits import CLASSIFIER_FITS
-from schemas.cluster_models import CLUSTER_MODELS
-from schemas.evaluations import EVALUATIONS
-from schemas.models import MODELS
-from schemas.quarantine import QUARANTINE
-from schemas.track_clusters import TRACK_CLUSTERS
-from schemas.track_features import TRACK_FEATURES
-from schemas.tracks import TRACKS
+from covers.schemas.classifier_fits import CLASSIFIER_FITS
+from covers.schemas.cluster_models import CLUSTER_MODELS
+from covers.schemas.evaluations import EVALUATIONS
+from covers.schemas.models import MODELS
+from covers.schemas.quarantine import QUARANTINE
+from covers.schemas.track_clusters import TRACK_CLUSTERS
+from covers.schemas.track_features import TRACK_FEATURES
+from covers.schemas.tracks import TRACKS
 
 pytestmark = pytest.mark.spark
 HEADER = [
@@ -114,8 +114,8 @@ def test_clusters_are_scikit_learns_on_the_vectors_in_the_lake(grown):
 def test_xgboost_through_spark_is_as_good_as_on_one_node_and_beats_plain_models(grown):
     from xgboost import XGBRegressor
 
-    from lib.catalog.regressor import RegressorConfig, split
-    from schemas.track_similarity import TRACK_SIMILARITY
+    from covers.catalog.regressor import RegressorConfig, split
+    from covers.schemas.track_similarity import TRACK_SIMILARITY
 
     lake, said = grown[0], grown[2]["regressor"]
     scores = {r["model"]: r for r in said["scores on unseen tracks"]}

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from lib.catalog import features, similarity
-from lib.io.errors import InputError
+from covers.catalog import features, similarity
+from covers.errors import InputError
 
 pytestmark = pytest.mark.spark
 

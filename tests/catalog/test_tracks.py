@@ -6,11 +6,11 @@ import random
 
 import pytest
 
-from lib.catalog import tracks
-from lib.io.errors import InputError
-from lib.io.lake import settled
+from covers.catalog import ingest
+from covers.errors import InputError
+from covers.io.lake import settled
 
-HEADER = ["track_id", "name", "artist", *tracks.ATTRIBUTES]
+HEADER = ["track_id", "name", "artist", *ingest.ATTRIBUTES]
 GOOD = ["T1", 'Say "Hi", Again', "Beyoncé", "0.5", "0.6", "7", "1", "0.3", "120.5"]
 
 
@@ -21,8 +21,8 @@ def write(path, rows, header=HEADER, opener=open):
 
 
 def split(spark, *paths):
-    rows = settled(tracks.judged(tracks.read_csv(spark, tracks.csv_files(paths))))
-    good, bad = tracks.split_good_and_bad(rows)
+    rows = settled(ingest.judged(ingest.read_csv(spark, ingest.csv_files(paths))))
+    good, bad = ingest.split_good_and_bad(rows)
     return {r["track_id"]: r for r in good.collect()}, [r["reason"] for r in bad.collect()]
 
 
@@ -92,39 +92,39 @@ def test_other_column_order_extra_columns_and_gz_read_the_same(spark, tmp_path):
     )
     (one, _), (other, _) = split(spark, plain), split(spark, turned)
     assert one["T1"] == other["T1"]
-    assert tracks.ignored_columns(tracks.csv_files([plain, turned])) == ["extra"]
+    assert ingest.ignored_columns(ingest.csv_files([plain, turned])) == ["extra"]
 
 
 def test_folder_without_csv_and_missing_path_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"a folder without \.csv"):
-        tracks.csv_files([str(tmp_path)])
+        ingest.csv_files([str(tmp_path)])
     with pytest.raises(InputError, match="no file there"):
-        tracks.csv_files([str(tmp_path / "none.csv")])
+        ingest.csv_files([str(tmp_path / "none.csv")])
     with pytest.raises(InputError, match="scheme that Arrow can open, got 'gopher:x'"):
-        tracks.csv_files(["gopher:x"])
+        ingest.csv_files(["gopher:x"])
 
 
 def test_folder_gives_its_csv_files_in_order_as_uris(tmp_path):
     for name in ("b.csv", "a.csv.gz", "notes.txt"):
         (tmp_path / name).touch()
     wanted = [f"file:{tmp_path}/{name}" for name in ("a.csv.gz", "b.csv")]
-    assert tracks.csv_files([str(tmp_path)]) == tracks.csv_files([f"file:{tmp_path}"]) == wanted
+    assert ingest.csv_files([str(tmp_path)]) == ingest.csv_files([f"file:{tmp_path}"]) == wanted
 
 
 def test_missing_column_is_refused_by_name(tmp_path):
     path = write(tmp_path / "a.csv", [GOOD[:-1]], HEADER[:-1])
     with pytest.raises(InputError, match=r"missing: \['tempo'\]"):
-        tracks.header_of(path)
+        ingest.header_of(path)
 
 
 def test_file_that_is_not_text_is_refused(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(b"\xff\xfe\x00\x01")
     with pytest.raises(InputError, match="CSV file in UTF-8"):
-        tracks.header_of(str(path))
+        ingest.header_of(str(path))
 
 
 def test_repeated_column_is_refused(tmp_path):
     path = write(tmp_path / "a.csv", [], [*HEADER, "name"])
     with pytest.raises(InputError, match="different names"):
-        tracks.header_of(path)
+        ingest.header_of(path)

@@ -6,11 +6,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 from torchmetrics.functional.retrieval import retrieval_reciprocal_rank
 
-from lib.evaluation import evaluate, metrics
-from lib.evaluation.compare import costs_of
-from lib.evaluation.intervals import bootstrap, paired_difference
-from lib.retrieval import registry
-from lib.training import networks
+from covers.evaluation import metrics, systems
+from covers.evaluation.benchmark import costs_of
+from covers.evaluation.bootstrap import bootstrap, paired_difference
+from covers.models import networks, registry
 
 WORKS = np.array(["a", "a", "b", "b", "b", "c"])
 
@@ -130,10 +129,10 @@ def test_values_and_works_of_different_length_are_refused():
 def test_leaderboard_shows_costs_beside_figures_where_any_system_has_them():
     works = np.array(["a", "a", "b", "b"])
     distances = 1.0 - (works[:, None] == works[None])
-    result = evaluate.figures({"good": distances}, works, seed=1)
-    assert "parameters" not in evaluate.leaderboard(result)[0]
-    result["good"]["n_parameters"] = evaluate.figure(85_953.0)
-    of_good, of_chance = evaluate.leaderboard(result)
+    result = systems.figures({"good": distances}, works, seed=1)
+    assert "parameters" not in systems.leaderboard(result)[0]
+    result["good"]["n_parameters"] = systems.figure(85_953.0)
+    of_good, of_chance = systems.leaderboard(result)
     assert of_good["MAP"] == "1.000 (1.000-1.000)"
     assert of_good["parameters"] == "85,953"
     assert of_chance["parameters"] == ""

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
-from lib.audio import direct
-from lib.audio.render import render
-from lib.audio.representations import fold
-from lib.audio.songs import compose
-from lib.audio.versions import arrange, sample_spec
-from lib.evaluation import evaluate, metrics
-from lib.evaluation.evaluate import EvaluationSet
-from lib.retrieval import registry
-from lib.retrieval.hearing import hear
+from covers.audio.features import fold
+from covers.evaluation import metrics, systems
+from covers.evaluation.systems import EvaluationSet
+from covers.models import registry
+from covers.retrieval.hearing import hear
+from covers.synthesis import symbolic_features
+from covers.synthesis.song import compose
+from covers.synthesis.synthesizer import render
+from covers.synthesis.versions import arrange, sample_spec
 
 GOLDEN = Path(__file__).with_name("golden.json")
 SEED = 20261127
@@ -32,7 +32,7 @@ def version(number, v):
 
 def chroma(number, v):
     song, spec = version(number, v)
-    return fold(direct.log_frequency(arrange(song, spec), spec))
+    return fold(symbolic_features.log_frequency(arrange(song, spec), spec))
 
 
 def dozen():
@@ -60,7 +60,7 @@ def judged(recordings):
     ids, works, chromas = (list(x) for x in zip(*recordings, strict=True))
     heard = [hear(network, x, 4.0) for x in chromas]
     data = EvaluationSet("golden", ids, ids, np.array(works), chromas, {"model": (heard, 12)})
-    distances = evaluate.all_distances(data)
+    distances = systems.all_distances(data)
     upper = np.triu_indices(len(ids), 1)
     return {
         "embeddings": {i: x.wholes[0][::240].tolist() for i, x in zip(ids, heard, strict=True)},

@@ -8,11 +8,12 @@ import os
 import numpy as np
 import pytest
 
-from lib.retrieval import embed, registry
-from lib.retrieval.search import compare_pair, search
-from schemas.embeddings import EMBEDDINGS
-from schemas.recordings import RECORDINGS
-from schemas.spectrograms import SPECTROGRAMS
+from covers.models import registry
+from covers.retrieval import embed
+from covers.retrieval.search import compare_pair, search
+from covers.schemas.embeddings import EMBEDDINGS
+from covers.schemas.recordings import RECORDINGS
+from covers.schemas.spectrograms import SPECTROGRAMS
 from tests.golden import made
 from tests.rows import recording_row, spectrogram_row
 

@@ -3,9 +3,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from pyspark.sql import functions as F
 
-from lib.io.errors import InputError, SchemaMismatch
-from lib.io.lake import Lake
-from schemas.quarantine import QUARANTINE
+from covers.errors import InputError, SchemaMismatch
+from covers.io.lake import Lake
+from covers.schemas.quarantine import QUARANTINE
 
 pytestmark = pytest.mark.spark
 

@@ -3,13 +3,13 @@ import json
 
 import pytest
 
-from lib.io import job as frame
-from lib.io import maintenance, models, pipeline
-from lib.io.errors import InputError
-from lib.io.job import Job, job_parser
-from lib.io.models import Model, model_id_of
-from schemas.quarantine import QUARANTINE
-from schemas.runs import RUNS
+from covers.cli import job, pipeline
+from covers.cli.job import Job, job_parser
+from covers.errors import InputError
+from covers.io import maintenance, model_store
+from covers.io.model_store import Model, model_id_of
+from covers.schemas.quarantine import QUARANTINE
+from covers.schemas.runs import RUNS
 
 
 def test_same_things_give_the_same_id_and_other_things_another():
@@ -31,9 +31,9 @@ def test_arguments_that_only_say_where_do_not_decide_the_result():
     parser = job_parser("a: b")
     one = parser.parse_args(["--lake", "x", "--json", "f"])
     other = parser.parse_args(["--lake", "y", "--dry-run"])
-    assert frame.arguments_of(one) == frame.arguments_of(other)
+    assert job.arguments_of(one) == job.arguments_of(other)
     third = parser.parse_args(["--lake", "x", "--seed", "4"])
-    assert frame.arguments_of(one) != frame.arguments_of(third)
+    assert job.arguments_of(one) != job.arguments_of(third)
 
 
 @pytest.fixture
@@ -45,32 +45,32 @@ def file(tmp_path):
 
 @pytest.mark.spark
 def test_registered_model_comes_back_with_its_settings(lake, file):
-    models.register(lake, Model("m-1", "cnn", file, {"epochs": 3}, {"loss": 0.5}))
-    found = models.newest(lake, "cnn")
+    model_store.register(lake, Model("m-1", "cnn", file, {"epochs": 3}, {"loss": 0.5}))
+    found = model_store.newest(lake, "cnn")
     assert (found.model_id, found.config, found.metrics) == ("m-1", {"epochs": 3}, {"loss": 0.5})
 
 
 @pytest.mark.spark
 def test_model_whose_file_was_changed_is_refused(lake, file):
-    models.register(lake, Model("m-1", "cnn", file, {}, {}))
-    with open(models.find(lake, "m-1").path, "wb") as changed:
+    model_store.register(lake, Model("m-1", "cnn", file, {}, {}))
+    with open(model_store.find(lake, "m-1").path, "wb") as changed:
         changed.write(b"other")
     with pytest.raises(InputError, match="file of model m-1 must have SHA-256"):
-        models.find(lake, "m-1")
+        model_store.find(lake, "m-1")
 
 
 @pytest.mark.spark
 def test_model_trained_for_comparison_is_never_the_latest(lake, file):
-    models.register(lake, Model("use", "cnn", file, {}, {}))
-    models.register(lake, Model("later", "cnn", file, {}, {}, "comparison"))
-    assert models.newest(lake, "cnn").model_id == "use"
+    model_store.register(lake, Model("use", "cnn", file, {}, {}))
+    model_store.register(lake, Model("later", "cnn", file, {}, {}, "comparison"))
+    assert model_store.newest(lake, "cnn").model_id == "use"
 
 
 @pytest.mark.spark
 def test_unknown_model_lists_the_known_ones(lake, file):
-    models.register(lake, Model("m-1", "cnn", file, {}, {}))
+    model_store.register(lake, Model("m-1", "cnn", file, {}, {}))
     with pytest.raises(InputError, match=r"one of \['m-1'\], got 'm-2'"):
-        models.find(lake, "m-2")
+        model_store.find(lake, "m-2")
 
 
 def writer():

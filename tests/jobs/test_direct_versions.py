@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from jobs import (
+from covers.cli.job import DONE
+from covers.io.lake import Lake
+from covers.jobs import (
     cluster_tracks,
     compute_features,
     decode_audio,
@@ -13,17 +15,15 @@ from jobs import (
     ingest_catalog,
     synthesize_versions,
 )
-from lib.audio import song_files
-from lib.audio.demo import export_pop909
-from lib.audio.songs import compose
-from lib.io.job import DONE
-from lib.io.lake import Lake
-from schemas.recordings import RECORDINGS
-from schemas.spectrograms import SPECTROGRAMS
-from schemas.track_clusters import TRACK_CLUSTERS
-from schemas.track_features import TRACK_FEATURES
-from schemas.tracks import TRACKS
-from schemas.triplets import TRIPLETS
+from covers.schemas.recordings import RECORDINGS
+from covers.schemas.spectrograms import SPECTROGRAMS
+from covers.schemas.track_clusters import TRACK_CLUSTERS
+from covers.schemas.track_features import TRACK_FEATURES
+from covers.schemas.tracks import TRACKS
+from covers.schemas.triplets import TRIPLETS
+from covers.synthesis import corpus
+from covers.synthesis.demo import export_pop909
+from covers.synthesis.song import compose
 
 pytestmark = [pytest.mark.spark]
 CATALOG = "track_id,name,artist,danceability,energy,key,mode,valence,tempo\n"
@@ -140,9 +140,9 @@ def test_mixed_songs_to_judge_by_are_refused(songs, capsys):
 
 
 def test_a_song_under_two_names_is_in_one_split(spark, songs):
-    load = song_files.loader(str(songs))
-    names = song_files.found(str(songs), None)
-    family = song_files.families(spark, load, names)
+    load = corpus.loader(str(songs))
+    names = corpus.found(str(songs), None)
+    family = corpus.families(spark, load, names)
     assert family[str(songs / "004" / "004.mid")] == str(songs / "001")
     assert family[str(songs / "000")] == str(songs / "000")
 

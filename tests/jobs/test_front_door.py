@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from jobs import decode_audio, ingest_catalog, ingest_recordings, run_pipeline
-from lib.io import job as frame
-from lib.io.errors import TrainingFailed
-from lib.io.job import guarded
-from lib.io.lake import Lake
-from schemas.quarantine import QUARANTINE
-from schemas.recordings import RECORDINGS
-from schemas.spectrograms import SPECTROGRAMS
+from covers.cli import job
+from covers.cli.job import guarded
+from covers.errors import TrainingFailed
+from covers.io.lake import Lake
+from covers.jobs import decode_audio, ingest_catalog, ingest_recordings, run_pipeline
+from covers.schemas.quarantine import QUARANTINE
+from covers.schemas.recordings import RECORDINGS
+from covers.schemas.spectrograms import SPECTROGRAMS
 
 HEADER = "track_id,name,artist,danceability,energy,key,mode,valence,tempo\n"
 
@@ -143,7 +143,7 @@ def test_evaluation_set_is_all_test_whatever_its_manifest_says(spark, submit, tm
     ],
 )  # fmt: skip
 def test_job_on_an_empty_lake_says_in_one_line_what_is_missing(spark, submit, tmp_path, name, argv):
-    module = importlib.import_module(f"jobs.{name}")
+    module = importlib.import_module(f"covers.jobs.{name}")
     refused(submit(module, "--lake", tmp_path / "lake", *argv), 3, "must exist")
 
 
@@ -193,6 +193,6 @@ def test_defect_of_ours_is_one_line_with_its_trace_in_a_file(capsys, monkeypatch
 
 def test_share_and_count_out_of_range_are_refused():
     with pytest.raises(Exception, match="from 0 to 1, got 2"):
-        frame.share("2")
+        job.share("2")
     with pytest.raises(Exception, match="at least 1, got 0"):
-        frame.positive("0")
+        job.positive("0")

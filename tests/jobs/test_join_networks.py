@@ -7,17 +7,17 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from jobs import embed_recordings, join_networks
-from lib.io.errors import InputError
-from lib.io.job import DONE
-from lib.io.lake import Lake
-from lib.io.models import newest
-from lib.retrieval import embed, join, registry
-from lib.training import networks
-from schemas.embeddings import EMBEDDINGS
-from schemas.models import MODELS
-from schemas.recordings import RECORDINGS
-from schemas.spectrograms import SPECTROGRAMS
+from covers.cli.job import DONE
+from covers.errors import InputError
+from covers.io.lake import Lake
+from covers.io.model_store import newest
+from covers.jobs import embed_recordings, join_networks
+from covers.models import ensemble, networks, registry
+from covers.retrieval import embed
+from covers.schemas.embeddings import EMBEDDINGS
+from covers.schemas.models import MODELS
+from covers.schemas.recordings import RECORDINGS
+from covers.schemas.spectrograms import SPECTROGRAMS
 from tests.rows import VERSIONS, WORKS, chroma, recording_row, spectrogram_row
 
 pytestmark = pytest.mark.spark
@@ -76,7 +76,7 @@ def test_joining_again_finds_the_same_network(spark, made):
 def test_a_joined_network_does_not_take_over_what_a_card_says_of_distances():
     shipped = registry.resolve(None, "shipped")
     assert {"alignment_s", "calibration", "tempi", "windows_s"} <= set(shipped.config)
-    config = join.config_of([shipped, registry.untrained()])
+    config = ensemble.config_of([shipped, registry.untrained()])
     assert not {"alignment_s", "calibration", "tempi", "windows_s", "sha256"} & set(config)
     assert (config["crop_s"], config["joined"][1]) == (60.0, "untrained-covernet")
 

@@ -10,21 +10,22 @@ import numpy as np
 import pytest
 from deltalake import DeltaTable, QueryBuilder
 
-from jobs import run_pipeline
-from lib.evaluation import collect
-from lib.evaluation.evaluate import all_distances
-from lib.evaluation.report import NAMES
-from lib.evaluation.session import evaluate_set
-from lib.io.job import DONE
-from lib.io.lake import Lake
-from lib.retrieval import alignment, matrices, registry
-from lib.retrieval.hearing import hear
-from schemas.evaluations import EVALUATIONS
-from schemas.models import MODELS
-from schemas.registry import TABLES
-from schemas.runs import RUNS
-from schemas.spectrograms import SPECTROGRAMS
-from schemas.triplets import TRIPLETS
+from covers.cli.job import DONE
+from covers.evaluation import dataset
+from covers.evaluation.report import NAMES
+from covers.evaluation.run import evaluate_set
+from covers.evaluation.systems import all_distances
+from covers.io.lake import Lake
+from covers.jobs import run_pipeline
+from covers.models import registry
+from covers.retrieval import alignment, scoring
+from covers.retrieval.hearing import hear
+from covers.schemas.evaluations import EVALUATIONS
+from covers.schemas.models import MODELS
+from covers.schemas.registry import TABLES
+from covers.schemas.runs import RUNS
+from covers.schemas.spectrograms import SPECTROGRAMS
+from covers.schemas.triplets import TRIPLETS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 JOBS = {p.stem for p in (ROOT / "jobs").glob("[a-z]*.py")} - {"run_pipeline", "join_networks"}
@@ -76,7 +77,7 @@ def test_trained_network_beats_chance_and_itself_untrained(spark, made):
 
 def test_shipped_network_is_judged_by_wholes_nearest_stretches_and_alignment(spark, made):
     network = registry.resolve(None, "shipped").only(tempi=[1.0, 1.25], windows_s=[8, 4])
-    data = collect.from_lake(lake_of(spark, made), "demo", {"model": network})
+    data = dataset.from_lake(lake_of(spark, made), "demo", {"model": network})
     heard, rolls = data.heard["model"]
     assert len(heard) == len(data.chromas)
     for chroma, found in zip(data.chromas, heard, strict=True):
@@ -87,10 +88,10 @@ def test_shipped_network_is_judged_by_wholes_nearest_stretches_and_alignment(spa
     distances = all_distances(data, rivals=False)
     wholes = np.stack([x.wholes for x in heard])
     assert wholes.shape[:2] == (len(data.chromas), 2)
-    np.testing.assert_array_equal(distances["model_whole"], matrices.as_searched(wholes, rolls))
-    plain = matrices.of_embeddings(wholes, rolls)
+    np.testing.assert_array_equal(distances["model_whole"], scoring.as_searched(wholes, rolls))
+    plain = scoring.of_embeddings(wholes, rolls)
     assert np.abs(distances["model_plain"] - plain).max() > 0.01
-    corrected = matrices.standardized(distances["model_plain"])
+    corrected = scoring.standardized(distances["model_plain"])
     assert np.abs(distances["model"] - corrected).max() > 0.1
 
 
@@ -100,7 +101,7 @@ def test_a_set_too_large_to_align_is_judged_without_and_says_so(spark, made, mon
     for most in (alignment.MOST, 3):
         monkeypatch.setattr(alignment, "MOST", most)
         lake = lake_of(spark, made)
-        data = collect.from_lake(lake, "demo", {"model": network})
+        data = dataset.from_lake(lake, "demo", {"model": network})
         judged = evaluate_set(lake, data, network, rivals=False, seed=1, report=None)
         told[most] = judged.summary
     assert "aligned" not in told.pop(1000)
@@ -112,7 +113,7 @@ def test_a_set_too_large_to_align_is_judged_without_and_says_so(spark, made, mon
 
 def test_no_test_recording_is_in_a_triplet(spark, made):
     lake = lake_of(spark, made)
-    from schemas.recordings import RECORDINGS
+    from covers.schemas.recordings import RECORDINGS
 
     test = {r["recording_id"] for r in lake.read(RECORDINGS).where("split = 'test'").collect()}
     triplets = lake.read(TRIPLETS).collect()
@@ -159,7 +160,7 @@ def test_sql_examples_of_the_catalogue_answer(spark, made):
 def test_notebook_runs_on_the_lake_and_calls_only_lib(spark, made, notebook, monkeypatch, capsys):
     source = notebook.read_text()
     assert source.startswith("# Databricks notebook source\n")
-    assert "from jobs" not in source
+    assert "from covers.jobs" not in source
     monkeypatch.setitem(os.environ, "COVERS_LAKE", str(made[0] / "lake"))
     runpy.run_path(str(notebook))
     assert "+--" in capsys.readouterr().out

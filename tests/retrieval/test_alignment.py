@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.evaluation.evaluate import EvaluationSet, all_distances
-from lib.evaluation.metrics import per_query
-from lib.retrieval import alignment, matrices
-from lib.retrieval.hearing import Heard
+from covers.evaluation.metrics import per_query
+from covers.evaluation.systems import EvaluationSet, all_distances
+from covers.retrieval import alignment, scoring
+from covers.retrieval.hearing import Heard
 
 ROLLS, D = 12, 120
 
@@ -114,8 +114,8 @@ def test_a_network_that_hears_windows_finds_covers_by_their_order():
     np.testing.assert_array_equal(by_wholes["model_plain"], by_both["model_plain"])
     np.testing.assert_allclose(
         by_both["model"],
-        (1 - alignment.WEIGHT) * matrices.standardized(by_both["model_plain"])
-        + alignment.WEIGHT * matrices.standardized(alignment.distances(told, ROLLS)),
+        (1 - alignment.WEIGHT) * scoring.standardized(by_both["model_plain"])
+        + alignment.WEIGHT * scoring.standardized(alignment.distances(told, ROLLS)),
     )
     found = [per_query(d["model"], np.array(works))["map"].mean() for d in (by_wholes, by_both)]
     assert found[0] < 0.5

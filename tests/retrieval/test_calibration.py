@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 
-from lib.retrieval import calibration
-from lib.retrieval.calibration import Calibration, probability
+from covers.retrieval import calibration
+from covers.retrieval.calibration import Calibration, probability
 
 
 def pairs(seed, n_works=60):

@@ -5,14 +5,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from lib.audio import tensors
-from lib.audio.augment import stretch_time
-from lib.audio.representations import roll_key
-from lib.io.errors import InputError
-from lib.retrieval import embed, hearing, matrices, registry
-from lib.retrieval.hearing import Heard, hear
-from lib.training import networks
-from schemas.spectrograms import SPECTROGRAMS
+from covers.audio import quantize
+from covers.audio.augmentation import stretch_time
+from covers.audio.features import roll_key
+from covers.errors import InputError
+from covers.models import networks, registry
+from covers.retrieval import embed, hearing, scoring
+from covers.retrieval.hearing import Heard, hear
+from covers.schemas.spectrograms import SPECTROGRAMS
 from tests.rows import spectrogram_row
 
 
@@ -131,7 +131,7 @@ def test_spark_hears_what_is_heard_here(spark, tmp_path):
     found = {r["recording_id"]: r["heard"] for r in hearing.hear_rows(frame, network).collect()}
     assert sorted(found) == ["a", "b"]
     for row in rows:
-        stored = tensors.of_row(dict(zip(SPECTROGRAMS.column_names, row, strict=True)))
+        stored = quantize.of_row(dict(zip(SPECTROGRAMS.column_names, row, strict=True)))
         there, here = Heard.from_bytes(bytes(found[row[0]])), hear(network, stored, 4.0)
         np.testing.assert_allclose(there.wholes, here.wholes, atol=1e-5)
         np.testing.assert_allclose(there.stretches[1], here.stretches[1], atol=1e-5)
@@ -146,7 +146,7 @@ def test_nearest_stretches_count_as_much_as_wholes_as_in_loops():
         Heard(unit(rng.normal(size=(2, 24))), tuple(unit(rng.normal(size=(m, 24))) for m in ms))
         for ms in ((1, 2), (3, 1), (2, 2), (5, 4))
     ]
-    found = matrices.of_heard(heard, 12)
+    found = scoring.of_heard(heard, 12)
 
     def nearest(asking, answering):
         return max(
@@ -170,7 +170,7 @@ def test_recordings_whose_stretches_are_the_whole_are_as_near_as_their_wholes():
     wholes = unit(np.random.default_rng(0).normal(size=(3, 24)).astype(np.float32))
     heard = [Heard(x[None], (x[None],)) for x in wholes]
     np.testing.assert_allclose(
-        matrices.of_heard(heard, 12), matrices.of_embeddings(wholes, 12), atol=1e-4
+        scoring.of_heard(heard, 12), scoring.of_embeddings(wholes, 12), atol=1e-4
     )
 
 
@@ -182,7 +182,7 @@ def test_one_chorus_in_two_medleys_is_found_by_stretches_not_by_wholes():
     medleys += [np.concatenate([part() for _ in range(4)], axis=1) for _ in range(4)]
     gaps = []
     for card in ({}, {"windows_s": [40, 40]}):
-        d = matrices.of_heard([hear(covernet(**card), x, 4.0) for x in medleys], 12)
+        d = scoring.of_heard([hear(covernet(**card), x, 4.0) for x in medleys], 12)
         others = np.delete(d[np.triu_indices(6, 1)], 0)  # the first is the pair that shares it
         gaps.append(others.min() - d[0, 1])
     assert gaps[1] > 0.1

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from lib.retrieval import nearest
-from lib.retrieval.known import Known
-from lib.retrieval.registry import Network
+from covers.models.registry import Network
+from covers.retrieval import index
+from covers.retrieval.reference_set import Known
 
 
 def known(n_works, *, split="validation", config=None, seed=0, noise=0.7):
@@ -125,7 +125,7 @@ def test_a_recording_that_is_near_to_everything_is_nobodys_cover():
     lake = with_a_hub()
     hub, ahead = len(lake.ids) - 1, {"distance": 0, "deviation": 0}
     for row in range(0, hub, 2):
-        to_all = nearest.distances_to(lake.vectors[[row]], lake.vectors, 1)
+        to_all = index.distances_to(lake.vectors[[row]], lake.vectors, 1)
         order = lake.nearest(lake.vectors[[row]], len(lake.ids), None)[0].tolist()
         ahead["distance"] += to_all[hub] < to_all[row + 1]
         ahead["deviation"] += order.index(hub) < order.index(row + 1)
@@ -145,7 +145,7 @@ def test_two_files_are_compared_with_what_is_usual_in_the_lake():
 
 def test_nearest_of_a_recordings_own_vector_is_itself():
     lake = known(20)
-    d = nearest.distances_to(lake.vectors[[7]], lake.vectors, 1)
+    d = index.distances_to(lake.vectors[[7]], lake.vectors, 1)
     assert int(np.argmin(d)) == 7
 
 

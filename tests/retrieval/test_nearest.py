@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from lib.retrieval import nearest
-from lib.retrieval.known import index_of
-from lib.training.distances import distance, similarity_matrix
+from covers.models.similarity import distance, similarity_matrix
+from covers.retrieval import index as nearest
+from covers.retrieval.reference_set import index_of
 from tests.retrieval.test_known import known
 
 N_ROLLS, D = 12, 48

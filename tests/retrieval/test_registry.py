@@ -4,9 +4,9 @@ import json
 import pytest
 from safetensors.torch import save
 
-from lib.io.errors import InputError
-from lib.retrieval import embed, registry
-from lib.training import networks
+from covers.errors import InputError
+from covers.models import networks, registry
+from covers.retrieval import embed
 
 
 def test_shipped_network_is_what_its_card_says_and_loads():

@@ -2,12 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from lib.audio.augment import stretch_time
-from lib.audio.representations import roll_key
-from lib.retrieval import embed, fourier2d, matrices, qmax
-from lib.retrieval.paths import longest_path
-from lib.retrieval.registry import untrained
-from lib.training import networks
+from covers.audio.augmentation import stretch_time
+from covers.audio.features import roll_key
+from covers.models import networks
+from covers.models.registry import untrained
+from covers.retrieval import embed, scoring
+from covers.retrieval.baselines import fourier2d, qmax
+from covers.retrieval.paths import longest_path
 
 
 def chroma(seed, n=240):
@@ -86,15 +87,15 @@ def test_distance_matrices_are_symmetric_with_a_zero_diagonal(name):
     found = {
         "fourier2d": fourier2d.distances,
         "qmax": qmax.distances,
-        "tensors": matrices.of_tensors,
+        "tensors": scoring.of_tensors,
     }[name]([chroma(i, 200 + 8 * i) for i in range(4)])
     np.testing.assert_allclose(found, found.T)
     assert np.diag(found).tolist() == [0, 0, 0, 0]
 
 
 def test_standardized_distances_are_the_mean_of_both_recordings_scores():
-    d = matrices.symmetric(np.random.default_rng(0).random((6, 6)))
-    found = matrices.standardized(d)
+    d = scoring.symmetric(np.random.default_rng(0).random((6, 6)))
+    found = scoring.standardized(d)
     for i, j in ((0, 1), (2, 5)):
         of_i, of_j = (np.delete(d[k], k) for k in (i, j))
         scores = [(d[i, j] - x.mean()) / x.std() for x in (of_i, of_j)]
@@ -106,7 +107,7 @@ def test_deviations_of_a_set_as_searched_are_as_in_loops():
     rng = np.random.default_rng(3)
     x = rng.normal(size=(6, 2, 24))
     x /= np.linalg.norm(x, axis=2, keepdims=True)
-    found = matrices.as_searched(x, 1)
+    found = scoring.as_searched(x, 1)
     asked = np.array([[min(np.linalg.norm(q - b[0]) for q in a) for b in x] for a in x])
     own = np.array([[np.linalg.norm(a[0] - b[0]) for b in x] for a in x])
     for i in range(6):
@@ -119,8 +120,8 @@ def test_deviations_of_a_set_as_searched_are_as_in_loops():
 
 
 def test_fusing_a_system_with_itself_in_another_unit_is_the_system():
-    d = matrices.symmetric(np.random.default_rng(1).random((6, 6)))
-    np.testing.assert_allclose(matrices.fused(d, 40 * d), matrices.standardized(d), atol=1e-12)
+    d = scoring.symmetric(np.random.default_rng(1).random((6, 6)))
+    np.testing.assert_allclose(scoring.fused(d, 40 * d), scoring.standardized(d), atol=1e-12)
 
 
 def test_fusion_is_right_where_each_system_is_right_once():
@@ -129,7 +130,7 @@ def test_fusion_is_right_where_each_system_is_right_once():
     one, other = near.copy(), near.copy()
     for d, (right, wrong) in ((one, ((0, 1), (2, 1))), (other, ((2, 3), (0, 3)))):
         d[right], d[wrong] = 0.1, 0.8
-    fused = matrices.fused(*(np.minimum(d, d.T) for d in (one, other)))
+    fused = scoring.fused(*(np.minimum(d, d.T) for d in (one, other)))
     assert fused[0].argsort()[0] == 1
     assert fused[2].argsort()[0] == 3
 
@@ -162,13 +163,13 @@ def test_recordings_heard_at_several_tempi_are_as_near_as_in_loops():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(5, 3, 24))
     x /= np.linalg.norm(x, axis=2, keepdims=True)
-    found = matrices.of_embeddings(x, 1)
+    found = scoring.of_embeddings(x, 1)
     for i in range(5):
         for j in range(i):
             asked = [min(np.linalg.norm(q - x[b, 0]) for q in x[a]) for a, b in ((i, j), (j, i))]
             assert found[i, j] == pytest.approx(np.mean(asked), abs=1e-5)
     np.testing.assert_allclose(
-        matrices.of_embeddings(x[:, :1], 1), matrices.of_embeddings(x[:, 0], 1), atol=1e-6
+        scoring.of_embeddings(x[:, :1], 1), scoring.of_embeddings(x[:, 0], 1), atol=1e-6
     )
 
 
@@ -181,7 +182,7 @@ def test_a_recording_played_faster_is_nearer_once_it_is_heard_at_other_tempi():
     ]
     faster = [stretch_time(c, 0.8) for c in x]
     near = [
-        matrices.of_embeddings(
+        scoring.of_embeddings(
             np.stack([embed.at_tempi(net, c, tempi, crop_frames=None) for c in (*x, *faster)]), 12
         )
         for tempi in ((1.0,), (1.0, 0.8, 1.25))

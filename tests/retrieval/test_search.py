@@ -2,11 +2,13 @@
 
 import numpy as np
 
-from lib.audio.augment import stretch_time
-from lib.audio.representations import roll_key
-from lib.retrieval import qmax, registry, search
-from lib.retrieval.hearing import hear_query
-from lib.retrieval.search import Query, matches
+from covers.audio.augmentation import stretch_time
+from covers.audio.features import roll_key
+from covers.models import registry
+from covers.retrieval import search
+from covers.retrieval.baselines import qmax
+from covers.retrieval.hearing import hear_query
+from covers.retrieval.search import Query, matches
 
 
 def test_no_cover_is_an_answer():

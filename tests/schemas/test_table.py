@@ -1,8 +1,8 @@
 import pytest
 from pyspark.sql import types as T
 
-from schemas.registry import TABLES
-from schemas.table import Column, Table
+from covers.schemas.registry import TABLES
+from covers.schemas.table import Column, Table
 
 pytestmark = pytest.mark.spark
 names = [t.name for t in TABLES]

@@ -4,19 +4,20 @@ import numpy as np
 import pytest
 import torch
 
-from lib.audio import direct
-from lib.audio.representations import fold
-from lib.audio.songs import compose
-from lib.audio.versions import arrange, sample_spec
-from lib.evaluation.metrics import per_query
-from lib.retrieval import matrices
-from lib.retrieval.embed import embed
-from lib.training import checkpoints, networks
-from lib.training.config import preset
-from lib.training.loader import TensorStore, Triplets
-from lib.training.loop import Data, Keeping, train
-from lib.training.messages import Speaker
-from lib.training.ranks import Alone
+from covers.audio.features import fold
+from covers.evaluation.metrics import per_query
+from covers.models import networks
+from covers.retrieval import scoring
+from covers.retrieval.embed import embed
+from covers.synthesis import symbolic_features
+from covers.synthesis.song import compose
+from covers.synthesis.versions import arrange, sample_spec
+from covers.training import checkpoints
+from covers.training.config import preset
+from covers.training.dataset import TensorStore, Triplets
+from covers.training.heartbeat import Speaker
+from covers.training.loop import Data, Keeping, train
+from covers.training.process_group import Alone
 
 pytestmark = pytest.mark.slow
 WORKS, UNSEEN, VERSIONS = 40, 30, 3
@@ -27,7 +28,9 @@ def chromas():
     """Versions of 70 composed works, (36, T) each, work after work."""
     songs = [compose(number, 7) for number in range(WORKS + UNSEEN)]
     specs = [(s, sample_spec(s, v, max_phrases=4)) for s in songs for v in range(VERSIONS)]
-    return [fold(direct.log_frequency(arrange(song, spec), spec)) for song, spec in specs]
+    return [
+        fold(symbolic_features.log_frequency(arrange(song, spec), spec)) for song, spec in specs
+    ]
 
 
 def store_of(tensors):
@@ -55,7 +58,7 @@ def triplets_of(works):
 def mean_average_precision(network, chromas):
     vectors = np.stack([embed(network.eval(), c, crop_frames=None) for c in chromas])
     works = np.repeat(np.arange(len(chromas) // VERSIONS), VERSIONS).astype(str)
-    return float(np.mean(per_query(matrices.of_embeddings(vectors, 12), works)["map"]))
+    return float(np.mean(per_query(scoring.of_embeddings(vectors, 12), works)["map"]))
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.training import checkpoints, loader
-from lib.training.checkpoints import Checkpoint
+from covers.training import checkpoints, dataset
+from covers.training.checkpoints import Checkpoint
 
 
 @st.composite
@@ -21,7 +21,7 @@ def test_parts_share_each_global_batch_disjointly_and_equally(works, share, n_pa
     labels, pairs = works
     size = share * n_parts * pairs
     plan = [
-        loader.batch_indices(
+        dataset.batch_indices(
             labels, batch_size=size, part=part, n_parts=n_parts, epoch=epoch, seed=1,
             pairs_per_work=pairs,
         )
@@ -41,7 +41,7 @@ def test_global_batches_are_the_same_whatever_the_number_of_parts(works, epoch):
 
     def steps(n_parts):
         plan = [
-            loader.batch_indices(
+            dataset.batch_indices(
                 labels, batch_size=4 * pairs, part=part, n_parts=n_parts, epoch=epoch, seed=3,
                 pairs_per_work=pairs,
             )
@@ -58,7 +58,7 @@ def test_global_batches_are_the_same_whatever_the_number_of_parts(works, epoch):
 def test_a_part_holds_the_pairs_of_a_work_together(n_works, pairs, epoch):
     labels = np.tile(np.arange(n_works), pairs)
     for part in range(2):
-        for batch in loader.batch_indices(
+        for batch in dataset.batch_indices(
             labels, batch_size=4 * pairs, part=part, n_parts=2, epoch=epoch, seed=1,
             pairs_per_work=pairs,
         ):  # fmt: skip
@@ -68,7 +68,7 @@ def test_a_part_holds_the_pairs_of_a_work_together(n_works, pairs, epoch):
 
 
 def test_works_of_a_single_pair_are_trained_on_all_the_same():
-    batches = loader.batch_indices(
+    batches = dataset.batch_indices(
         np.arange(12), batch_size=4, part=0, n_parts=1, epoch=1, seed=1, pairs_per_work=2
     )
     assert sorted(np.concatenate(batches)) == list(range(12))
@@ -76,7 +76,7 @@ def test_works_of_a_single_pair_are_trained_on_all_the_same():
 
 def test_epochs_are_ordered_differently():
     first, second = (
-        loader.batch_indices(
+        dataset.batch_indices(
             np.zeros(64), batch_size=64, part=0, n_parts=1, epoch=e, seed=1, pairs_per_work=2
         )[0]
         for e in (1, 2)
@@ -87,14 +87,14 @@ def test_epochs_are_ordered_differently():
 
 def test_batch_that_cannot_be_cut_in_parts_is_refused():
     with pytest.raises(ValueError, match="multiple of 2 parts x 2 pairs of a work, got 6"):
-        loader.batch_indices(
+        dataset.batch_indices(
             np.zeros(10), batch_size=6, part=0, n_parts=2, epoch=0, seed=0, pairs_per_work=2
         )
 
 
 def test_crop_of_a_short_tensor_repeats_it():
     tensor = np.arange(6, dtype=np.float32).reshape(1, 6)
-    cut = loader.crop(tensor, 14, np.random.default_rng(0))
+    cut = dataset.crop(tensor, 14, np.random.default_rng(0))
     assert cut.shape == (1, 14)
     assert set(np.diff(cut[0])) == {1.0, -5.0}
 

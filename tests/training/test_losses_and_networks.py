@@ -5,8 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from lib.training import config, distances, loop, losses, networks
-from lib.training.config import PRESETS, preset
+from covers.models import networks
+from covers.models import similarity as distances
+from covers.training import config, loop, losses
+from covers.training.config import PRESETS, preset
 
 
 def unit(n, d, seed=0):

@@ -15,18 +15,18 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from lib.io.lake import Snapshot
-from lib.training import backends, checkpoints, loop
-from lib.training.config import preset
-from lib.training.worker import Plan, Training, run_plan
-from schemas.spectrograms import SPECTROGRAMS
-from schemas.triplets import TRIPLETS
+from covers.io.lake import Snapshot
+from covers.schemas.spectrograms import SPECTROGRAMS
+from covers.schemas.triplets import TRIPLETS
+from covers.training import checkpoints, launchers, loop
+from covers.training.config import preset
+from covers.training.worker import Plan, Training, run_plan
 from tests.rows import tiny_rows
 
 pytestmark = pytest.mark.slow
 ON_A_GPU = """
 import torch
-from lib.training.ranks import Horovod
+from covers.training.process_group import Horovod
 
 Horovod._taken = lambda self, tensor: tensor.detach().clone()  # as from a GPU's memory
 ranks = Horovod()
@@ -99,7 +99,7 @@ def test_horovod_averages_through_the_cpus_memory_what_it_does_not_take(tmp_path
         sys.executable, runner, "--gloo", "-np", "2", "-H", "localhost:2", "--network-interfaces", "lo",
         sys.executable, script,
     ]  # fmt: skip
-    path = {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    path = {"PYTHONPATH": str(Path(__file__).parents[2] / "lib"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [str(c) for c in command],
         env=os.environ | path,
@@ -131,7 +131,7 @@ def test_tasks_of_a_cluster_see_the_gpus_that_spark_deals_out(
     monkeypatch.setattr("pyspark.ml.torch.distributor.TorchDistributor", Distributor)
     conf = SimpleNamespace(get=lambda key, other: dealt if "gpu" in key else other)
     spark = SimpleNamespace(sparkContext=SimpleNamespace(master=master, getConf=lambda: conf))
-    backends._torch_distributor(spark, plan(snapshots, tmp_path, "torch-distributor"), 2)
+    launchers._torch_distributor(spark, plan(snapshots, tmp_path, "torch-distributor"), 2)
     assert [(s["local_mode"], s["use_gpu"]) for s in asked] == [(master == "local[2]", seen)]
 
 
@@ -193,7 +193,7 @@ def test_patience_ends_a_training_that_does_not_improve(snapshots, tmp_path):
 def test_embeddings_that_hardly_differ_are_warned_of_with_a_way_out(
     snapshots, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("lib.training.loop.NARROW", 1.1)
+    monkeypatch.setattr("covers.training.loop.NARROW", 1.1)
     run_plan(plan(snapshots, tmp_path, epochs=1).to_json())
     said = [json.loads(line) for line in (tmp_path / "said-0.jsonl").read_text().splitlines()]
     (warning,) = [s["text"] for s in said if s["kind"] == "warning"]
@@ -201,10 +201,10 @@ def test_embeddings_that_hardly_differ_are_warned_of_with_a_way_out(
 
 
 LAUNCH = """import sys
-from lib.training import backends, worker
+from covers.training import launchers, worker
 plan = worker.plan_from_json(open(sys.argv[1]).read())
 say = lambda _, said: said["kind"] == "epoch" and print("epoch", flush=True)
-backends.launch(None, plan, workers=2, on_message=say, stall_s=float(sys.argv[2]))
+launchers.launch(None, plan, workers=2, on_message=say, stall_s=float(sys.argv[2]))
 """
 
 
@@ -228,7 +228,9 @@ def test_rank_that_dies_or_stalls_ends_the_training_with_one_line(snapshots, tmp
     process = start(plan(snapshots, tmp_path, "horovod", epochs=5000), stall_s=40)
     assert process.stdout.readline() == "epoch\n"
     found = subprocess.run(
-        ["pgrep", "-f", f"lib.training.worker {tmp_path}/plan.json"], capture_output=True, text=True
+        ["pgrep", "-f", f"covers.training.worker {tmp_path}/plan.json"],
+        capture_output=True,
+        text=True,
     )
     ranks = [int(p) for p in found.stdout.split() if _is_rank(int(p))]
     os.kill(ranks[-1], by)
@@ -242,4 +244,4 @@ def test_rank_that_dies_or_stalls_ends_the_training_with_one_line(snapshots, tmp
 
 def _is_rank(pid):
     command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    return command[1:3] == [b"-m", b"lib.training.worker"]
+    return command[1:3] == [b"-m", b"covers.training.worker"]

@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from lib.io.errors import InputError, TrainingFailed
-from lib.io.lake import Lake
-from lib.io.models import newest
-from lib.training import backends, checkpoints, loader, losses, networks
-from lib.training.config import preset
-from lib.training.train import Request, train_models
-from lib.training.worker import Plan, Training, run_plan
-from schemas.spectrograms import SPECTROGRAMS
-from schemas.training_epochs import TRAINING_EPOCHS
-from schemas.triplets import TRIPLETS
+from covers.errors import InputError, TrainingFailed
+from covers.io.lake import Lake
+from covers.io.model_store import newest
+from covers.models import networks
+from covers.schemas.spectrograms import SPECTROGRAMS
+from covers.schemas.training_epochs import TRAINING_EPOCHS
+from covers.schemas.triplets import TRIPLETS
+from covers.training import checkpoints, dataset, launchers, losses
+from covers.training.config import preset
+from covers.training.run import Request, train_models
+from covers.training.worker import Plan, Training, run_plan
 from tests.rows import VERSIONS, WORKS, chroma, tiny_rows
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
@@ -38,7 +39,7 @@ def plan(lake, folder, backend="alone", **changes):
 
 def launch(lake, made, workers=2, stall_s=120.0):
     seen = []
-    backends.launch(
+    launchers.launch(
         lake.spark, made, workers=workers, on_message=lambda _, said: seen.append(said), stall_s=stall_s
     )  # fmt: skip
     seen = [said for said in seen if said["kind"] == "epoch"]
@@ -49,7 +50,7 @@ def test_petastorm_reads_every_row_every_time(tiny):
     # Unmended, petastorm 0.13.1 loses rows in about a third of reads: twenty in a row are safe.
     snapshot = tiny.snapshot(SPECTROGRAMS)
     for _ in range(20):
-        batches = loader.read_rows(snapshot, ["recording_id"])
+        batches = dataset.read_rows(snapshot, ["recording_id"])
         assert sum(len(b["recording_id"]) for b in batches) == WORKS * VERSIONS
 
 
@@ -58,35 +59,37 @@ def test_row_count_that_deltas_log_does_not_give_is_refused(tiny):
 
     wrong = replace(tiny.snapshot(SPECTROGRAMS), n_rows=7)
     with pytest.raises(RuntimeError, match=f"must be 7, got {WORKS * VERSIONS} by petastorm"):
-        list(loader.read_rows(wrong, ["recording_id"]))
+        list(dataset.read_rows(wrong, ["recording_id"]))
 
 
-@pytest.mark.parametrize("reader", loader.READERS)
+@pytest.mark.parametrize("reader", dataset.READERS)
 def test_a_table_without_rows_has_none(tiny, reader):
     from dataclasses import replace
 
     empty = replace(tiny.snapshot(SPECTROGRAMS), n_rows=0, paths=())
-    assert list(loader.read_rows(empty, ["recording_id"], reader=reader)) == []
+    assert list(dataset.read_rows(empty, ["recording_id"], reader=reader)) == []
 
 
 @pytest.mark.parametrize("reader", ["petastorm", "arrow"])
 def test_both_readers_give_the_tensors_that_were_written(tiny, tmp_path, reader):
-    store = loader.tensor_store(tiny.snapshot(SPECTROGRAMS), "chroma", str(tmp_path), reader=reader)
+    store = dataset.tensor_store(
+        tiny.snapshot(SPECTROGRAMS), "chroma", str(tmp_path), reader=reader
+    )
     assert len(store.rows) == WORKS * VERSIONS
     np.testing.assert_allclose(store.tensor(store.rows["w3-2"]), chroma(3, 2), atol=0.003)
 
 
 def test_unknown_strategy_has_no_triplets(tiny, tmp_path):
-    store = loader.tensor_store(tiny.snapshot(SPECTROGRAMS), "chroma", str(tmp_path))
+    store = dataset.tensor_store(tiny.snapshot(SPECTROGRAMS), "chroma", str(tmp_path))
     with pytest.raises(InputError, match="strategy 'cluster' with seed 1"):
-        loader.read_triplets(tiny.snapshot(TRIPLETS), store, strategy="cluster", seed=1)
+        dataset.read_triplets(tiny.snapshot(TRIPLETS), store, strategy="cluster", seed=1)
 
 
 def step_by_hand(made, folder, ranks):
     """First step of an epoch in one process: mean loss, and weights after the averaged gradient."""
     config = made.trainings[0].config
-    store = loader.tensor_store(made.spectrograms, "chroma", str(folder))
-    train = loader.read_triplets(made.triplets, store, strategy="clique", seed=1)["train"]
+    store = dataset.tensor_store(made.spectrograms, "chroma", str(folder))
+    train = dataset.read_triplets(made.triplets, store, strategy="clique", seed=1)["train"]
     torch.manual_seed(config.seed)
     net, total = networks.build("covernet").train(), 0.0
     n_numbers = int(np.prod(networks.shape_of(net)))
@@ -96,7 +99,7 @@ def step_by_hand(made, folder, ranks):
         both.parameters(), config.learning_rate, weight_decay=config.weight_decay
     )
     for rank in ranks:
-        (indices,) = loader.batch_indices(
+        (indices,) = dataset.batch_indices(
             train.labels[:, 0],
             batch_size=config.batch_size,
             part=rank,
@@ -105,7 +108,7 @@ def step_by_hand(made, folder, ranks):
             seed=config.seed,
             pairs_per_work=config.pairs_per_work,
         )
-        x, y = loader.load_batch(
+        x, y = dataset.load_batch(
             store, train, indices, config, epoch=1, vary=config.vary, negatives=False
         )
         loss = loss_of(net(x.flatten(0, 1)).reshape(*y.shape, -1), y) / len(ranks)

@@ -4,8 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.training import distances, networks
-from lib.training.whitening import whiten
+from covers.models import networks, similarity
+from covers.models.whitening import whiten
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_works_that_share_a_common_part_are_told_apart_once_it_is_whitened(netwo
     def right():
         with torch.no_grad():
             rows = network.rows(everything)
-        near = distances.similarity_matrix(rows.flatten(1), rows.flatten(1), 12)
+        near = similarity.similarity_matrix(rows.flatten(1), rows.flatten(1), 12)
         near.fill_diagonal_(-2)
         return float((near.argmax(dim=1) // 2 == everything // 2).float().mean())
 

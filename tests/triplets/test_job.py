@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from jobs import generate_triplets
-from schemas.embeddings import EMBEDDINGS
-from schemas.recordings import RECORDINGS
-from schemas.triplets import TRIPLETS
+from covers.jobs import generate_triplets
+from covers.schemas.embeddings import EMBEDDINGS
+from covers.schemas.recordings import RECORDINGS
+from covers.schemas.triplets import TRIPLETS
 from tests.rows import recording_row
 
 pytestmark = pytest.mark.spark

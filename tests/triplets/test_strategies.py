@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lib.triplets import candidates, mining, strategies
-from lib.triplets.candidates import candidates as candidates_of
+from covers.triplets import candidates, mining, sampling
+from covers.triplets.candidates import candidates as candidates_of
 
 COLUMNS = (
     "recording_id string, work_id string, title string, family string, split string, cluster string"
@@ -22,9 +22,7 @@ def frame(spark, rows):
 
 
 def draw(spark, rows, names, **more):
-    found = strategies.generate(
-        frame(spark, rows), names, **({"per_anchor": ONE, "seed": 1} | more)
-    )
+    found = sampling.generate(frame(spark, rows), names, **({"per_anchor": ONE, "seed": 1} | more))
     return in_order(found)
 
 
@@ -107,7 +105,7 @@ def possible(rows, names):
                 able.add((kind, a[0]))
         if others:
             able.add(("augmentation", a[0]))
-    able |= {("mix", a) for kind, a in able if kind in strategies.MIX}
+    able |= {("mix", a) for kind, a in able if kind in sampling.MIX}
     return {(s, a) for s, a in able if s in names}
 
 
@@ -117,7 +115,7 @@ def possible(rows, names):
 )
 @given(catalogues())
 def test_rules_hold_in_any_catalogue_and_every_anchor_that_can_has_exactly_its_number(spark, rows):
-    check(rows, draw(spark, rows, strategies.STRATEGIES), strategies.STRATEGIES)
+    check(rows, draw(spark, rows, sampling.STRATEGIES), sampling.STRATEGIES)
 
 
 @pytest.mark.spark
@@ -126,7 +124,7 @@ def test_the_same_seed_gives_the_same_triplets_whatever_the_partitions_and_anoth
     one = draw(spark, rows, ["mix", "cluster"])
     check(rows, one, ["mix", "cluster"])
     turned = frame(spark, rows[::-1]).repartition(5)
-    again = strategies.generate(turned, ["mix", "cluster"], per_anchor=ONE, seed=1)
+    again = sampling.generate(turned, ["mix", "cluster"], per_anchor=ONE, seed=1)
     assert one == in_order(again)
     assert one != draw(spark, rows, ["mix", "cluster"], seed=2)
 
@@ -188,16 +186,16 @@ def test_family_follows_a_chain_of_titles_to_its_end(spark):
 
 def test_what_cannot_be_drawn_is_refused():
     with pytest.raises(ValueError, match="strategy must be one of"):
-        strategies.kinds_of(["hard"])
+        sampling.kinds_of(["hard"])
     with pytest.raises(ValueError, match="weights must be numbers from 0"):
-        strategies.kinds_of(["mix"], {"clique": -1.0})
+        sampling.kinds_of(["mix"], {"clique": -1.0})
     with pytest.raises(ValueError, match="per_anchor must be at least 1, got 0"):
-        strategies.draws(None, ["clique"], 0, 1, strategies.MIX)
+        sampling.draws(None, ["clique"], 0, 1, sampling.MIX)
     with pytest.raises(ValueError, match=r"mining must be one of .*, got 'easy'"):
         mining.generate(None, None, ["clique"], "easy", per_anchor=1, seed=1)
     for text in ("clique", "clique=0", "clique=-1", "other=1", "clique=x"):
         with pytest.raises(argparse.ArgumentTypeError, match="a weight must be KIND=X"):
-            strategies.weight(text)
+            sampling.weight(text)
 
 
 @st.composite

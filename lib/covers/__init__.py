@@ -1,0 +1,1 @@
+"""Cover songs: catalogue, audio, triplets, siamese networks, retrieval and its evaluation."""

@@ -1,0 +1,243 @@
+"""An SGD classifier that learns the clusters batch by batch, judged after every batch.
+
+*Conventions.* Tracks stream in from Spark (`stream`); only one partition, one batch and a sample
+of the test set are held. The test set is cut by a hash of track_id
+and never fitted. A preset says how the catalogue is split, how often it is passed over, and in
+which order batches are taken; the order of the catalogue is that of track_id.
+
+References
+----------
+The write-up, notebooks "IterativeLearning_3clusters" (hinge loss, batches of 500, 10 epochs) and
+"BatchTraining_SGD_3clusters_savedmodels" (four models, saved after one to four quarters).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import skops.io
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from sklearn.linear_model import SGDClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from covers.catalog.stream import Batch, batches, between, packed, unpacked
+from covers.errors import InputError
+
+FIGURES = ("accuracy", "precision", "recall", "f1")
+TEST_SAMPLE = 10_000  # tracks judged after every fit; the end is judged on all
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """The write-up's settings; ``test_share`` of tracks is held back.
+
+    Of ``parts`` consecutive parts of the catalogue the first ``learnt`` are learnt, one after the
+    other: the first in ``first_epochs`` passes, the others in ``epochs``.
+    """
+
+    preset: str = "iterative"
+    parts: int = 1
+    learnt: int = 1
+    first_epochs: int = 10
+    epochs: int = 10
+    is_shuffled: bool = False
+    batch_size: int = 500
+    test_share: float = 0.2
+    seed: int = 123
+    alpha: float = 1e-4
+    eta0: float = 0.01
+
+
+def _quarters(learnt: int) -> ClassifierConfig:
+    return ClassifierConfig(
+        f"quarters-{learnt}", parts=4, learnt=learnt, first_epochs=30, epochs=3, test_share=0.25
+    )
+
+
+PRESETS = {
+    config.preset: config
+    for config in (
+        ClassifierConfig(),
+        ClassifierConfig("shuffled", is_shuffled=True),
+        *[_quarters(n) for n in (1, 2, 3, 4)],
+    )
+}
+
+
+def config_of(preset: str, *, epochs: int | None, seed: int) -> ClassifierConfig:
+    """Return a preset with this seed and, where given, this number of passes over each part."""
+    found = replace(PRESETS[preset], seed=seed)
+    return replace(found, first_epochs=epochs, epochs=epochs) if epochs else found
+
+
+def labelled(
+    features: DataFrame,
+    clusters: DataFrame,
+    config: ClassifierConfig,
+    *,
+    encoding: str,
+    cluster_model_id: str,
+) -> DataFrame:
+    """Return track_id, features, cluster and bucket, a hash of track_id from 0 to 1.
+
+    Takes `track_features` and `track_clusters` rows. The test set is bucket < test_share.
+    """
+    mine = features.where((F.col("encoding") == encoding) & (F.col("source") == "catalog"))
+    labels = clusters.where(
+        (F.col("cluster_model_id") == cluster_model_id) & (F.col("method") == "nearest_center")
+    )
+    return mine.join(labels.select("track_id", "cluster"), "track_id").select(
+        "track_id", "features", "cluster", hashed("track_id", config.seed).alias("bucket")
+    )
+
+
+def hashed(column: str, seed: int) -> F.Column:
+    """Return a number from 0 to 1 that is the same for the same text, whatever the partitions."""
+    return F.pmod(F.xxhash64(column, F.lit(seed)), F.lit(1_000_000)) / 1_000_000
+
+
+def fit_stream(
+    passes: Iterable[Iterable[Batch]], test: Batch, k: int, config: ClassifierConfig
+) -> tuple[Pipeline, pd.DataFrame]:
+    """Fit batch after batch; return the model and the figures after every fit.
+
+    Parameters
+    ----------
+    passes : iterable of iterables of (x, y)
+        One inner iterable an epoch; x of shape (n, d) float64, y of shape (n,) int. The scaler is
+        fitted in the first: one model, one scaling.
+    test : (x, y)
+        Judged after every fit, never fitted.
+    k : int
+        Number of clusters.
+
+    Returns
+    -------
+    Pipeline, pd.DataFrame
+        The second with columns fit, part (train: the batch just fitted, or test), accuracy,
+        precision, recall, f1, n.
+
+    Raises
+    ------
+    ValueError
+        If there is not one batch.
+    """
+    scaler = StandardScaler()
+    model = SGDClassifier(
+        loss="hinge", penalty="l2", alpha=config.alpha, max_iter=3000, tol=None,
+        learning_rate="adaptive", eta0=config.eta0, random_state=config.seed,
+    )  # fmt: skip
+    pipeline = make_pipeline(scaler, model)
+    tables, n_fits = [], 0
+    for epoch, stream in enumerate(passes):
+        rows = []
+        for x, y in stream:
+            if epoch == 0:
+                scaler.partial_fit(x)
+            model.partial_fit(scaler.transform(x), y, classes=np.arange(k))
+            n_fits += 1
+            for is_test, (px, py) in enumerate(((x, y), test)):
+                found = scores(confusion(pipeline.predict(px), py, k))
+                rows.append((n_fits, is_test, *found.values(), len(py)))
+        tables.append(np.array(rows).reshape(-1, 7))  # as dicts they would outgrow the catalogue
+    if not n_fits:
+        raise ValueError("tracks must fill at least one batch, got none")
+    fits = pd.DataFrame(np.concatenate(tables), columns=["fit", "part", *FIGURES, "n"])
+    fits["part"] = np.where(fits["part"] > 0, "test", "train")
+    return pipeline, fits.astype({"fit": "int32", "n": "int64"})
+
+
+def confusion(predicted: np.ndarray, truth: np.ndarray, k: int) -> np.ndarray:
+    """Return counts of shape (k, k): truth by predicted."""
+    return np.bincount(truth * k + predicted, minlength=k * k).reshape(k, k)
+
+
+def scores(counts: np.ndarray) -> dict[str, float]:
+    """Return accuracy and weighted precision, recall and F1 of a `confusion`.
+
+    As scikit-learn's with zero_division=0, in a twentieth of its time: it runs after every fit.
+    """
+    right, of, said = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    precision, recall = right / np.maximum(said, 1), right / np.maximum(of, 1)
+    f1 = 2 * right / np.maximum(said + of, 1)
+    weights = of / max(of.sum(), 1)
+    values = [right.sum() / max(of.sum(), 1), weights @ precision, weights @ recall, weights @ f1]
+    return dict(zip(FIGURES, map(float, values), strict=True))
+
+
+def train(rows: DataFrame, k: int, config: ClassifierConfig) -> tuple[Pipeline, pd.DataFrame]:
+    """Train on the rows of `labelled`; return the model and its fits.
+
+    Raises
+    ------
+    InputError
+        If no track is held back, or none is left.
+    """
+    rng = np.random.default_rng(config.seed)
+    is_test = F.col("bucket") < config.test_share
+    n_rows, n_test = rows.agg(F.count("*"), F.count_if(is_test)).collect()[0]
+    if not 0 < n_test < n_rows:
+        raise InputError(
+            f"tracks must be enough for training and test, got {n_rows - n_test} and {n_test}; "
+            "ingest more tracks"
+        )
+    by_hash = F.xxhash64("track_id", F.lit(config.seed))
+    order = by_hash if config.is_shuffled else F.col("track_id")
+    shown = rows.where(F.col("bucket") < config.test_share * min(1.0, TEST_SAMPLE / n_test))
+    test = next(batches(unpacked(packed(shown, n_test, order).collect()), n_test, rng))
+    n_train = n_rows - n_test
+    stream = packed(rows.where(~is_test), n_train, order).persist()
+
+    def passes() -> Iterator[Iterator[Batch]]:
+        for part in range(config.learnt):
+            ends = [n_train * i // config.parts for i in (part, part + 1)]
+            for _ in range(config.epochs if part else config.first_epochs):
+                chunks = between(unpacked(stream.toLocalIterator()), *ends)
+                yield batches(chunks, config.batch_size, rng)
+
+    fitted = fit_stream(passes(), test, k, config)
+    stream.unpersist()
+    return fitted
+
+
+def judge(rows: DataFrame, model: Pipeline, k: int, config: ClassifierConfig) -> dict:
+    """Return the model's figures on every track held back; takes the rows of `labelled`."""
+    held_back = rows.where(F.col("bucket") < config.test_share)
+    cells = held_back.groupBy("cluster", predicted(model)("features").alias("said")).count()
+    counts = np.zeros((k, k), dtype=np.int64)
+    for cluster, said, n in cells.collect():
+        counts[cluster, said] = n
+    return {**scores(counts), "n": int(counts.sum())}
+
+
+def save(model: Pipeline, path: Path) -> None:
+    """Save as skops, which runs no code when it is loaded."""
+    skops.io.dump(model, path)
+
+
+def load(path: str | Path) -> Pipeline:
+    """Load what `save` wrote; only scikit-learn's own types are accepted."""
+    return skops.io.load(path)
+
+
+def predicted(model: Pipeline) -> Callable[[str], F.Column]:
+    """Return a Spark function: column of feature vectors to cluster; the model travels with it."""
+
+    @F.pandas_udf("int")  # type: ignore[call-overload]
+    def clusters(vectors: pd.Series) -> pd.Series:
+        return pd.Series(model.predict(np.stack(vectors.to_list())).astype(np.int32))
+
+    return clusters
+
+
+def fit_rows(model_id: str, preset: str, fits: pd.DataFrame) -> Iterator[tuple]:
+    """Return rows of `classifier_fits`."""
+    columns = ["model_id", "preset", "fit", "part", *FIGURES, "n"]
+    table = fits.assign(model_id=model_id, preset=preset)[columns]
+    return table.itertuples(index=False, name=None)

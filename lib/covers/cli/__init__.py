@@ -1,0 +1,1 @@
+"""The command line: parser, exit codes, console output, the pipeline's steps."""

@@ -1,0 +1,1 @@
+"""Networks: architectures, weights, cards, ensembles, and the similarity of their embeddings."""

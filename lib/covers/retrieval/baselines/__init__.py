@@ -1,0 +1,1 @@
+"""Classical methods that the network is compared with."""

@@ -1,0 +1,1 @@
+"""Songs as notes, and unlike versions of them as audio or as features."""
