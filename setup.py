@@ -16,8 +16,8 @@ CORE = [  # embed, compare, search and evaluate, without Spark
 ]  # fmt: skip
 EXTRAS = {
     "spark": [
-        "pyspark>=4.0", "delta-spark>=4.0", "psutil>=5.9", "rich>=13", "tenacity>=8", "xgboost>=2.0", "skops>=0.11",
-        "faiss-cpu>=1.8", "mido>=1.3", "audiomentations>=0.40", "torchcodec>=0.5",
+        "pyspark>=4.0", "delta-spark>=4.0", "psutil>=5.9", "rich>=13", "tenacity>=8", "xgboost>=2.0",
+        "skops>=0.11", "faiss-cpu>=1.8", "mido>=1.3", "audiomentations>=0.40", "torchcodec>=0.5",
     ],
     "train": [
         "petastorm>=0.12.1", "horovod>=0.28.1", "pytorch-metric-learning>=2.5", "torchvision>=0.19",

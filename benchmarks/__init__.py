@@ -1,1 +1,1 @@
-"""Speed and memory beside rivals, in one run: ratios, never absolute targets."""
+"""Speed and memory beside baselines, in one run: ratios, never absolute targets."""

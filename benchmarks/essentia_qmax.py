@@ -1,4 +1,4 @@
-"""Qmax as essentia computes it, for `benchmarks.rivals`; run by a Python that has essentia (AGPL), not ours.
+"""Qmax as essentia computes it, for `benchmarks.baselines`; run by a Python that has essentia (AGPL), not ours.
 
 python3 -m venv ess && ess/bin/pip install essentia
 ess/bin/python benchmarks/essentia_qmax.py --manifest covers.csv --audio-root covers --out essentia.npz

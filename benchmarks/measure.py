@@ -51,9 +51,9 @@ def network_distances(chromas: list[np.ndarray], model: str = "shipped") -> dict
     heard = [hear(network, x, rate) for x in chromas]
     n = len(chromas)
     data = EvaluationSet(
-        "", [""] * n, [""] * n, np.arange(n), chromas, {"model": (heard, network.n_rolls)}
+        "", [""] * n, [""] * n, np.arange(n), chromas, {"model": (heard, network.n_transpositions)}
     )
-    return all_distances(data, rivals=False)
+    return all_distances(data, baselines=False)
 
 
 def session() -> SparkSession:

@@ -56,7 +56,7 @@ def distances(chromas: list[np.ndarray]) -> dict[str, np.ndarray]:
     shipped = registry.resolve(None, "shipped")
     net = load("covernet", shipped.weights, 0)
     vectors = np.stack([embed(net, x, crop_frames=None) for x in chromas])
-    found = scoring.of_embeddings(vectors, shipped.n_rolls)
+    found = scoring.of_embeddings(vectors, shipped.n_transpositions)
     return {"covernet": found, "2-D Fourier": fourier2d.distances(chromas)}
 
 

@@ -66,7 +66,7 @@ def main() -> None:
     for x in sets:
         n = len(x)
         known = Known(
-            Network("made", None, {"network": "covernet"}), np.arange(n).astype(str), x, {}
+            Network("made", None, {"architecture": "covernet"}), np.arange(n).astype(str), x, {}
         )
         keys = known.keys
         started = time.perf_counter()

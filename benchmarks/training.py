@@ -47,10 +47,10 @@ def plain(config: TrainConfig, made: tuple, n_steps: int) -> float:
             store, triplets, torch.arange(config.batch_size).numpy(), config, epoch=1,
             vary=False, negatives=config.pairs_per_work == 1,
         )  # fmt: skip
-    network = networks.build(config.network).train()
+    network = networks.build(config.architecture).train()
     n_labels = N_RECORDINGS // VERSIONS
     size = int(torch.tensor(networks.shape_of(network)).prod())
-    loss_of = losses.build(config, networks.n_rolls_of(network), n_labels, size)
+    loss_of = losses.build(config, networks.n_transpositions_of(network), n_labels, size)
     trained = [p for m in (network, loss_of) for p in m.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(trained, config.learning_rate)
     started = 0.0

@@ -199,7 +199,7 @@ def distances_of(model: str, chromas: list[np.ndarray]) -> dict[str, np.ndarray]
     """
     if model in ("qmax", "fourier2d"):
         plain = {"qmax": qmax, "fourier2d": fourier2d}[model].distances(chromas)
-        return {"model": scoring.standardized(plain), "model_plain": plain}
+        return {"model": scoring.s_normalized(plain), "model_plain": plain}
     return network_distances(chromas, model)
 
 
@@ -239,17 +239,17 @@ def calibrate(folder: Path, models: list[str]) -> None:
         network, told = registry.resolve(None, model), {}
         for name, (chromas, _) in sets.items():
             heard = [hear_query(network, x, CHROMA.frames_per_second) for x in chromas]
-            wholes, n_rolls = np.stack([x.wholes for x in heard]), network.n_rolls
+            wholes, n_transpositions = np.stack([x.wholes for x in heard]), network.n_transpositions
             told[name] = {
-                "distance": scoring.of_embeddings(wholes, n_rolls),
-                "deviation": scoring.as_searched(wholes, n_rolls),
+                "distance": scoring.of_embeddings(wholes, n_transpositions),
+                "s_norm": scoring.as_searched(wholes, n_transpositions),
             }
-            if network.alignment_s:
-                told[name]["alignment"] = -alignment.distances(heard, n_rolls)
+            if network.frame_s:
+                told[name]["alignment"] = -alignment.distances(heard, n_transpositions)
         lines = {}
         for kind in calibration.KINDS:
             measure, *aligned = kind.split(" and ")
-            if aligned and not network.alignment_s:
+            if aligned and not network.frame_s:
                 continue
             found = {
                 name: (of_set[measure], of_set["alignment"] if aligned else None)

@@ -62,7 +62,7 @@ def nuisance_table(songs: list[Song], n_versions: int, fonts: tuple[str, ...]) -
         chromas = [make(song, only(spec, *names)) for song, spec in drawn]
         judged = {s: per_query(of(chromas), works) for s, of in SYSTEMS.items()}
         maps = [bootstrap(j["map"], works, seed=1) for j in judged.values()]
-        nearest = " / ".join(f"{j['nn_accuracy'].mean():.3f}" for j in judged.values())
+        nearest = " / ".join(f"{j['triplet_accuracy'].mean():.3f}" for j in judged.values())
         grid.add_row(title, *[f"{m.value:.3f} ({m.low:.2f}-{m.high:.2f})" for m in maps], nearest)
     return grid
 

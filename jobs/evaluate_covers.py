@@ -1,4 +1,4 @@
-"""evaluate_covers: judge a network and its rivals on recordings whose works are known.
+"""evaluate_covers: judge a network and its baselines on recordings whose works are known.
 
 Reads   recordings, spectrograms, models — or a manifest and its audio, without any table
 Writes  evaluations, an HTML report, the figures as JSON
@@ -34,7 +34,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--manifest", metavar="CSV", help="judge these files directly")
     parser.add_argument("--audio-root", metavar="FOLDER", help="where the manifest's paths begin")
     parser.add_argument("--report", metavar="HTML", help="write the report here")
-    parser.add_argument("--no-rivals", action="store_true", help="leave out 2-D Fourier and Qmax")
+    parser.add_argument(
+        "--no-baselines", action="store_true", help="leave out 2-D Fourier and Qmax"
+    )
     return parser.parse_args(argv)
 
 
@@ -42,7 +44,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Collect the set, judge every system, store the figures, write the report."""
     data, network = evaluation_set(lake, args)
     evaluated = evaluate_set(
-        lake, data, network, rivals=not args.no_rivals, seed=args.seed, report=args.report
+        lake, data, network, baselines=not args.no_baselines, seed=args.seed, report=args.report
     )
     lake.upsert_rows(evaluated.rows, EVALUATIONS)
     return evaluated.summary

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from covers.cli.job import Job, Summary, job_parser, positive
 from covers.io.files import sha256_of
 from covers.io.lake import Lake
-from covers.io.model_store import Model, model_id_of, register
+from covers.io.model_store import ModelRecord, model_id_of, register
 from covers.models import ensemble, registry
 from covers.schemas.models import MODELS
 from covers.schemas.recordings import RECORDINGS
@@ -48,8 +48,8 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
         path = Path(folder) / "covernet.safetensors"
         save_file(joined.state_dict(), path)
         model_id = model_id_of("covernet", sha256_of(path))
-        metrics = {"towers": len(joined.towers), "recordings": len(crops)}
-        uri = register(lake, Model(model_id, "covernet", str(path), config, metrics))
+        metrics = {"backbones": len(joined.backbones), "recordings": len(crops)}
+        uri = register(lake, ModelRecord(model_id, "covernet", str(path), config, metrics))
     return {"model": model_id, **metrics, "file": uri}
 
 

@@ -19,7 +19,7 @@ from covers.catalog import plots, regressor
 from covers.catalog.similarity import METHODS
 from covers.cli.job import Job, Summary, job_parser, positive
 from covers.io.lake import Lake
-from covers.io.model_store import Model, model_id_of, register
+from covers.io.model_store import ModelRecord, model_id_of, register
 from covers.schemas.evaluations import EVALUATIONS
 from covers.schemas.models import MODELS
 from covers.schemas.track_similarity import TRACK_SIMILARITY
@@ -46,7 +46,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
         path = Path(folder) / "booster.json"
         slots = lake.spark.sparkContext.defaultParallelism
         result = regressor.train(rows, config, slots=slots, save_to=path)
-        register(lake, Model(model_id, "regressor", str(path), asdict(config), result))
+        register(lake, ModelRecord(model_id, "regressor", str(path), asdict(config), result))
     lake.upsert_rows(regressor.evaluation_rows(model_id, seed_track, result), EVALUATIONS)
     listed = [{"model": name, **scores} for name, scores in result["scores"].items()]
     plots.write(plots.importance(result["importance"]), args.picture)

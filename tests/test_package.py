@@ -21,7 +21,8 @@ def built(tmp_path_factory):
     copy = ["tar", "-cf", str(folder / "tree.tar"), "-C", str(ROOT)]
     subprocess.run([*copy, *[f for f in listed if (ROOT / f).exists()]], check=True)
     (folder / "tree").mkdir()
-    tarfile.open(folder / "tree.tar").extractall(folder / "tree", filter="tar")
+    with tarfile.open(folder / "tree.tar") as archive:
+        archive.extractall(folder / "tree", filter="tar")
     make = [
         sys.executable,
         "setup.py",
@@ -68,7 +69,8 @@ def test_wheel_holds_the_code_the_weights_and_the_template_under_one_name(built)
 
 def test_sdist_holds_what_the_wheel_is_built_from(built):
     (sdist,) = built.glob("*.tar.gz")
-    inside = {n.split("/", 1)[1] for n in tarfile.open(sdist).getnames() if "/" in n}
+    with tarfile.open(sdist) as archive:
+        inside = {n.split("/", 1)[1] for n in archive.getnames() if "/" in n}
     assert {f"lib/{name}" for name in code()} <= inside
     assert {
         "setup.py",

@@ -26,13 +26,13 @@ def test_perfect_distances_give_perfect_figures():
 
 def test_worst_distances_put_every_cover_last():
     found = metrics.per_query(-perfect(), WORKS)
-    assert found["nn_accuracy"].mean() == 0
+    assert found["triplet_accuracy"].mean() == 0
     assert found["mr1"][0] == 5  # one partner behind the four others
 
 
 def test_all_ties_count_one_half_in_triplets_and_come_last_in_ranks():
     found = metrics.per_query(np.zeros((6, 6)), WORKS)
-    assert found["nn_accuracy"].tolist() == [0.5] * 5
+    assert found["triplet_accuracy"].tolist() == [0.5] * 5
     assert found["p_at_1"].mean() == 0
 
 
@@ -78,7 +78,7 @@ def test_figures_agree_with_sklearn_and_torchmetrics(seed):
         near, far = d[q, others][truth], d[q, others][~truth]
         if len(far):
             slow = np.mean([(n < f) + 0.5 * (n == f) for n in near for f in far])
-            assert found["nn_accuracy"][i] == pytest.approx(slow)
+            assert found["triplet_accuracy"][i] == pytest.approx(slow)
 
 
 def test_exact_chance_is_what_random_orders_give():

@@ -83,7 +83,7 @@ def compared(answers, golden):
 
 def answer(row):
     return {
-        "id": row.get("recording"), "distance": row["distance"], "s_norm": row["deviation"],
+        "id": row.get("recording"), "distance": row["distance"], "s_norm": row["s_norm"],
         "probability": row["probability"], "here": seconds(row["match here"]),
         "there": seconds(row["match there"]),
     }  # fmt: skip

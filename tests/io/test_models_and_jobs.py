@@ -7,7 +7,7 @@ from covers.cli import job, pipeline
 from covers.cli.job import Job, job_parser
 from covers.errors import InputError
 from covers.io import maintenance, model_store
-from covers.io.model_store import Model, model_id_of
+from covers.io.model_store import ModelRecord, model_id_of
 from covers.schemas.quarantine import QUARANTINE
 from covers.schemas.runs import RUNS
 
@@ -45,14 +45,14 @@ def file(tmp_path):
 
 @pytest.mark.spark
 def test_registered_model_comes_back_with_its_settings(lake, file):
-    model_store.register(lake, Model("m-1", "cnn", file, {"epochs": 3}, {"loss": 0.5}))
+    model_store.register(lake, ModelRecord("m-1", "cnn", file, {"epochs": 3}, {"loss": 0.5}))
     found = model_store.newest(lake, "cnn")
     assert (found.model_id, found.config, found.metrics) == ("m-1", {"epochs": 3}, {"loss": 0.5})
 
 
 @pytest.mark.spark
 def test_model_whose_file_was_changed_is_refused(lake, file):
-    model_store.register(lake, Model("m-1", "cnn", file, {}, {}))
+    model_store.register(lake, ModelRecord("m-1", "cnn", file, {}, {}))
     with open(model_store.find(lake, "m-1").path, "wb") as changed:
         changed.write(b"other")
     with pytest.raises(InputError, match="file of model m-1 must have SHA-256"):
@@ -61,14 +61,14 @@ def test_model_whose_file_was_changed_is_refused(lake, file):
 
 @pytest.mark.spark
 def test_model_trained_for_comparison_is_never_the_latest(lake, file):
-    model_store.register(lake, Model("use", "cnn", file, {}, {}))
-    model_store.register(lake, Model("later", "cnn", file, {}, {}, "comparison"))
+    model_store.register(lake, ModelRecord("use", "cnn", file, {}, {}))
+    model_store.register(lake, ModelRecord("later", "cnn", file, {}, {}, "comparison"))
     assert model_store.newest(lake, "cnn").model_id == "use"
 
 
 @pytest.mark.spark
 def test_unknown_model_lists_the_known_ones(lake, file):
-    model_store.register(lake, Model("m-1", "cnn", file, {}, {}))
+    model_store.register(lake, ModelRecord("m-1", "cnn", file, {}, {}))
     with pytest.raises(InputError, match=r"one of \['m-1'\], got 'm-2'"):
         model_store.find(lake, "m-2")
 

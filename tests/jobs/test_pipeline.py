@@ -76,7 +76,7 @@ def test_trained_network_beats_chance_and_itself_untrained(spark, made):
 
 
 def test_shipped_network_is_judged_by_wholes_nearest_stretches_and_alignment(spark, made):
-    network = registry.resolve(None, "shipped").only(tempi=[1.0, 1.25], windows_s=[8, 4])
+    network = registry.resolve(None, "shipped").only(tempo_factors=[1.0, 1.25], segment_s=[8, 4])
     data = dataset.from_lake(lake_of(spark, made), "demo", {"model": network})
     heard, rolls = data.heard["model"]
     assert len(heard) == len(data.chromas)
@@ -85,13 +85,13 @@ def test_shipped_network_is_judged_by_wholes_nearest_stretches_and_alignment(spa
         np.testing.assert_allclose(found.wholes, here.wholes, atol=1e-5)
         assert [len(x) for x in found.stretches] == [len(x) for x in here.stretches]
         np.testing.assert_allclose(found.windows, here.windows, atol=1e-3)
-    distances = all_distances(data, rivals=False)
+    distances = all_distances(data, baselines=False)
     wholes = np.stack([x.wholes for x in heard])
     assert wholes.shape[:2] == (len(data.chromas), 2)
     np.testing.assert_array_equal(distances["model_whole"], scoring.as_searched(wholes, rolls))
     plain = scoring.of_embeddings(wholes, rolls)
     assert np.abs(distances["model_plain"] - plain).max() > 0.01
-    corrected = scoring.standardized(distances["model_plain"])
+    corrected = scoring.s_normalized(distances["model_plain"])
     assert np.abs(distances["model"] - corrected).max() > 0.1
 
 
@@ -102,7 +102,7 @@ def test_a_set_too_large_to_align_is_judged_without_and_says_so(spark, made, mon
         monkeypatch.setattr(alignment, "MOST", most)
         lake = lake_of(spark, made)
         data = dataset.from_lake(lake, "demo", {"model": network})
-        judged = evaluate_set(lake, data, network, rivals=False, seed=1, report=None)
+        judged = evaluate_set(lake, data, network, baselines=False, seed=1, report=None)
         told[most] = judged.summary
     assert "aligned" not in told.pop(1000)
     (told,) = told.values()

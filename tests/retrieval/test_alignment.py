@@ -107,15 +107,15 @@ def test_a_network_that_hears_windows_finds_covers_by_their_order():
         all_distances(
             EvaluationSet(data.name, data.recording_ids, data.titles, data.works, chromas,
                           {"model": (list_of, ROLLS)}),
-            rivals=False,
+            baselines=False,
         )
         for list_of in ([Heard(x.wholes) for x in told], told)
     )  # fmt: skip
     np.testing.assert_array_equal(by_wholes["model_plain"], by_both["model_plain"])
     np.testing.assert_allclose(
         by_both["model"],
-        (1 - alignment.WEIGHT) * scoring.standardized(by_both["model_plain"])
-        + alignment.WEIGHT * scoring.standardized(alignment.distances(told, ROLLS)),
+        (1 - alignment.WEIGHT) * scoring.s_normalized(by_both["model_plain"])
+        + alignment.WEIGHT * scoring.s_normalized(alignment.distances(told, ROLLS)),
     )
     found = [per_query(d["model"], np.array(works))["map"].mean() for d in (by_wholes, by_both)]
     assert found[0] < 0.5

@@ -96,8 +96,8 @@ def test_alignment_that_tells_something_of_its_own_makes_the_line_surer():
 
 def test_a_card_has_a_line_for_each_kind_or_none():
     line = Calibration(-10.0, 8.0, 3, 5, 0.2)
-    card = {"calibration": {"deviation and alignment": line.to_dict()}}
-    assert calibration.of_card(card, "deviation and alignment") == line
-    assert calibration.of_card(card, "deviation") is None
-    assert calibration.of_card({}, "deviation") is None
-    assert calibration.of_card({"calibration": None}, "deviation") is None
+    card = {"calibration": {"s_norm_alignment": line.to_dict()}}
+    assert calibration.of_card(card, "s_norm_alignment") == line
+    assert calibration.of_card(card, "s_norm") is None
+    assert calibration.of_card({}, "s_norm") is None
+    assert calibration.of_card({"calibration": None}, "s_norm") is None

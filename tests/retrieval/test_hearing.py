@@ -22,7 +22,7 @@ def chroma(seed, n=232):
 
 def covernet(**card):
     """An untrained network whose card says this of its distances."""
-    return registry.untrained().only(**({"windows_s": None, "alignment_s": None} | card))
+    return registry.untrained().only(**({"segment_s": None, "frame_s": None} | card))
 
 
 def unit(x):
@@ -59,7 +59,7 @@ def test_passages_of_a_short_recording_are_the_whole():
 
 
 def test_windows_of_a_recording_in_another_key_are_the_same_windows():
-    network = covernet(alignment_s=[4, 2])
+    network = covernet(frame_s=[4, 2])
     x = chroma(5)
     own, other = (hear(network, y, 4.0).windows for y in (x, roll_key(x, 5)))
     np.testing.assert_allclose(own, other, atol=1e-4)
@@ -69,48 +69,50 @@ def test_a_card_says_what_is_heard():
     x, net = chroma(2), covernet().net
     plain = hear(covernet(), x, 4.0)
     assert (plain.wholes.shape, plain.stretches, plain.windows) == ((1, 768), (), None)
-    told = hear(covernet(tempi=[1, 1.25], windows_s=[20, 10], alignment_s=[4, 2]), x, 4.0)
+    told = hear(covernet(tempo_factors=[1, 1.25], segment_s=[20, 10], frame_s=[4, 2]), x, 4.0)
     faster = embed.at_tempo(x, 1.25)
     for found, y in zip(told.wholes, (x, faster), strict=True):
         np.testing.assert_allclose(found, embed.embed(net, y, crop_frames=None), atol=1e-6)
     assert [len(s) for s in told.stretches] == [5, 4]  # of 29 and of 24 steps
     assert told.windows.shape == (28, 768)
-    assert not hear(covernet(alignment_s=[4, 2]), x, 4.0).stretches
-    assert hear(covernet(windows_s=[20, 10]), x, 4.0).windows is None
+    assert not hear(covernet(frame_s=[4, 2]), x, 4.0).stretches
+    assert hear(covernet(segment_s=[20, 10]), x, 4.0).windows is None
 
 
 def test_a_covernet_is_heard_in_stretches_and_windows_unless_its_card_says_otherwise():
     network = registry.untrained()
-    assert (network.windows_s, network.alignment_s) == ((40, 20), (4, 2))
-    assert registry.resolve(None, "shipped").alignment_s == (4, 2)
+    assert (network.segment_s, network.frame_s) == ((40, 20), (4, 2))
+    assert registry.resolve(None, "shipped").frame_s == (4, 2)
     told = hear(network, chroma(2), 4.0)  # 58 s
     assert [len(s) for s in told.stretches] == [2]
     assert told.windows.shape == (28, 768)
 
 
 def test_half_a_second_is_heard_too():
-    told = hear(covernet(tempi=[1, 1.4], windows_s=[40, 20], alignment_s=[4, 2]), chroma(1, 2), 4.0)
+    told = hear(
+        covernet(tempo_factors=[1, 1.4], segment_s=[40, 20], frame_s=[4, 2]), chroma(1, 2), 4.0
+    )
     assert np.isfinite(told.windows).all()
     np.testing.assert_allclose(np.linalg.norm(told.wholes, axis=1), 1, atol=1e-5)
 
 
 def test_only_a_covernet_can_be_asked_for_passages():
-    assert registry.untrained("cnn").windows_s is None
-    network = registry.untrained("cnn").only(windows_s=[40, 20])
-    with pytest.raises(InputError, match=r"windows_s on a model's card is for covernet, got .*cnn"):
+    assert registry.untrained("cnn").segment_s is None
+    network = registry.untrained("cnn").only(segment_s=[40, 20])
+    with pytest.raises(InputError, match=r"segment_s on a model's card is for covernet, got .*cnn"):
         hear(network, np.zeros((128, 200), np.float32), 43.0)
 
 
 @pytest.mark.parametrize("cut", [[3, 2], [4, 1], [8, 4]])
 def test_windows_that_are_no_steps_of_the_blocks_are_refused(cut):
-    with pytest.raises(
-        InputError, match=r"alignment_s on a model's card must be a multiple of 2 s"
-    ):
-        hear(covernet(alignment_s=cut), chroma(1), 4.0)
+    with pytest.raises(InputError, match=r"frame_s on a model's card must be a multiple of 2 s"):
+        hear(covernet(frame_s=cut), chroma(1), 4.0)
 
 
 def test_what_was_heard_comes_back_from_its_bytes():
-    told = hear(covernet(tempi=[1, 0.8], windows_s=[20, 10], alignment_s=[4, 2]), chroma(4), 4.0)
+    told = hear(
+        covernet(tempo_factors=[1, 0.8], segment_s=[20, 10], frame_s=[4, 2]), chroma(4), 4.0
+    )
     back = Heard.from_bytes(told.to_bytes())
     np.testing.assert_array_equal(back.wholes, told.wholes)
     for found, stretches in zip(back.stretches, told.stretches, strict=True):
@@ -127,7 +129,7 @@ def test_spark_hears_what_is_heard_here(spark, tmp_path):
     torch.manual_seed(1)
     save_file(networks.build("covernet").state_dict(), str(tmp_path / "w.safetensors"))
     network = registry.resolve(None, str(tmp_path / "w.safetensors"))
-    network = network.only(tempi=[1.0, 0.8], windows_s=[10, 5], alignment_s=[4, 2])
+    network = network.only(tempo_factors=[1.0, 0.8], segment_s=[10, 5], frame_s=[4, 2])
     found = {r["recording_id"]: r["heard"] for r in hearing.hear_rows(frame, network).collect()}
     assert sorted(found) == ["a", "b"]
     for row in rows:
@@ -159,7 +161,10 @@ def test_nearest_stretches_count_as_much_as_wholes_as_in_loops():
     for i in range(4):
         for j in range(i):
             apart = []
-            for own, other in ((heard[i], heard[j]), (heard[j], heard[i])):  # at all of its tempi
+            for own, other in (
+                (heard[i], heard[j]),
+                (heard[j], heard[i]),
+            ):  # at all of its tempo_factors
                 wholes = nearest(own.wholes, other.wholes[:1])
                 stretches = nearest(np.concatenate(own.stretches), other.stretches[0])
                 apart.append(np.sqrt(2 - wholes - stretches))
@@ -181,7 +186,7 @@ def test_one_chorus_in_two_medleys_is_found_by_stretches_not_by_wholes():
     medleys = [np.concatenate([part(), part(), chorus, part()], axis=1) for _ in range(2)]
     medleys += [np.concatenate([part() for _ in range(4)], axis=1) for _ in range(4)]
     gaps = []
-    for card in ({}, {"windows_s": [40, 40]}):
+    for card in ({}, {"segment_s": [40, 40]}):
         d = scoring.of_heard([hear(covernet(**card), x, 4.0) for x in medleys], 12)
         others = np.delete(d[np.triu_indices(6, 1)], 0)  # the first is the pair that shares it
         gaps.append(others.min() - d[0, 1])

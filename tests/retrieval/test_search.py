@@ -48,7 +48,7 @@ def test_a_match_ends_with_the_recording():
 
 
 def test_a_network_that_is_not_aligned_has_its_matches_from_chroma():
-    network, x = registry.untrained().only(alignment_s=None), song(1, 24)
+    network, x = registry.untrained().only(frame_s=None), song(1, 24)
     query = Query(hear_query(network, x, 4.0), x)
     assert query.heard.windows is None
     (found,) = matches(query, [x], network)
@@ -61,5 +61,5 @@ def test_a_search_hears_no_stretches():
     query = hear_query(network, song(1, 24), 4.0)
     assert (len(query.wholes), query.stretches) == (3, ())
     assert query.windows is not None
-    alone = network.only(alignment_s=None)
+    alone = network.only(frame_s=None)
     assert hear_query(alone, song(1, 24), 4.0).windows is None

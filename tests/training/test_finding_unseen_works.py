@@ -69,7 +69,7 @@ def trained(chromas, tmp_path_factory):
     data = Data(store_of(chromas[: WORKS * VERSIONS]), triplets_of(WORKS), none)
     config = preset("covernet", epochs=30, crop_s=20.0)
     weights = train(config, data, Alone(), Keeping(folder), Speaker(folder, 0))
-    return networks.holding("covernet", weights), folder
+    return networks.with_weights("covernet", weights), folder
 
 
 def test_trained_network_finds_unseen_works_far_better_than_untrained(chromas, trained):
@@ -86,6 +86,7 @@ def test_whitened_head_finds_unseen_works_better_than_the_one_it_was_trained_wit
     last = checkpoints.load_newest(trained[1]).weights
     own = {k.removeprefix("network."): w for k, w in last.items() if k.startswith("network.")}
     before, after = (
-        mean_average_precision(n, unseen) for n in (networks.holding("covernet", own), trained[0])
+        mean_average_precision(n, unseen)
+        for n in (networks.with_weights("covernet", own), trained[0])
     )
     assert after > before + 0.02

@@ -16,21 +16,21 @@ def unit(n, d, seed=0):
     return torch.nn.functional.normalize(x, dim=1)
 
 
-def naive_best_roll(a, b, n_rolls):
+def naive_best_roll(a, b, n_transpositions):
     """The similarity in loops: every row against every roll."""
     found = np.empty((len(a), len(b)))
     for i, x in enumerate(a.numpy()):
         for j, y in enumerate(b.numpy()):
-            rows = y.reshape(n_rolls, -1)
-            found[i, j] = max(x @ np.roll(rows, s, axis=0).ravel() for s in range(n_rolls))
+            rows = y.reshape(n_transpositions, -1)
+            found[i, j] = max(x @ np.roll(rows, s, axis=0).ravel() for s in range(n_transpositions))
     return found
 
 
-@pytest.mark.parametrize("n_rolls", [1, 12])
-def test_best_roll_equals_the_loop_over_rolls(n_rolls):
+@pytest.mark.parametrize("n_transpositions", [1, 12])
+def test_best_roll_equals_the_loop_over_rolls(n_transpositions):
     a, b = unit(4, 36, 1), unit(5, 36, 2)
-    found = distances.similarity_matrix(a, b, n_rolls).numpy()
-    np.testing.assert_allclose(found, naive_best_roll(a, b, n_rolls), atol=1e-6)
+    found = distances.similarity_matrix(a, b, n_transpositions).numpy()
+    np.testing.assert_allclose(found, naive_best_roll(a, b, n_transpositions), atol=1e-6)
 
 
 def test_paired_distance_is_the_diagonal_of_the_matrix():
@@ -47,7 +47,7 @@ def test_embedding_rolled_by_a_key_is_at_distance_zero():
 
 def test_plain_triplet_loss_equals_torchs():
     a, p, n = unit(8, 16, 1), unit(8, 16, 2), unit(8, 16, 3)
-    ours = losses.triplet_loss(a, p, n, margin=1.0, n_rolls=1)
+    ours = losses.triplet_loss(a, p, n, margin=1.0, n_transpositions=1)
     theirs = torch.nn.TripletMarginLoss(margin=1.0, p=2, eps=1e-7)(a, p, n)
     assert float(ours) == pytest.approx(float(theirs), abs=1e-5)
 
@@ -99,13 +99,13 @@ def test_cross_entropy_over_classes_is_torchs_of_the_best_rolls():
     assert float(of(x, labels)) == pytest.approx(float(metric + 0.7 * classes), rel=1e-5)
 
 
-def naive_segment_loss(segments, labels, n_rolls, gamma, best):
+def naive_segment_loss(segments, labels, n_transpositions, gamma, best):
     """The paper's loss in loops over recordings and their segments."""
     m, positive, alone = len(segments), [], []
     for i in range(m):
         others = []
         for j in range(m):
-            s = naive_best_roll(segments[i], segments[j], n_rolls)
+            s = naive_best_roll(segments[i], segments[j], n_transpositions)
             if labels[i] != labels[j]:
                 others.append(np.exp(-gamma * (2 - 2 * s.max())))
             elif i < j:
@@ -123,7 +123,7 @@ def naive_segment_loss(segments, labels, n_rolls, gamma, best):
 def test_segment_loss_is_the_papers_in_loops(n_segments, best):
     segments = unit(6 * n_segments, 24, 5).reshape(6, n_segments, 24)
     labels = torch.tensor([0, 0, 1, 1, 1, 2])
-    found = losses.segment_loss(segments, labels, n_rolls=12, gamma=5.0, best=best)
+    found = losses.segment_loss(segments, labels, n_transpositions=12, gamma=5.0, best=best)
     expected = naive_segment_loss(segments, labels.numpy(), 12, 5.0, best)
     assert float(found) == pytest.approx(expected, rel=1e-4)
 
@@ -131,7 +131,7 @@ def test_segment_loss_is_the_papers_in_loops(n_segments, best):
 def test_segment_loss_forgives_segments_in_another_order():
     segments = unit(12, 24, 6).reshape(4, 3, 24)
     moved = segments[:, [2, 0, 1]]
-    labels, told = torch.tensor([0, 0, 1, 1]), {"n_rolls": 12, "gamma": 5.0, "best": 3}
+    labels, told = torch.tensor([0, 0, 1, 1]), {"n_transpositions": 12, "gamma": 5.0, "best": 3}
     mixed = torch.stack([segments[0], moved[1], segments[2], moved[3]])
     torch.testing.assert_close(
         losses.segment_loss(mixed, labels, **told), losses.segment_loss(segments, labels, **told)
@@ -147,10 +147,10 @@ def test_a_crop_is_cut_into_segments_in_order_and_put_back_in_place():
     torch.testing.assert_close(back[1, 2, 1], x[1, 2, :, 3:6].flatten())
 
 
-@pytest.mark.parametrize("towers", [1, 2])
-def test_covernet_begins_with_the_weights_of_a_file(tmp_path, towers):
+@pytest.mark.parametrize("backbones", [1, 2])
+def test_covernet_begins_with_the_weights_of_a_file(tmp_path, backbones):
     path, x = tmp_path / "w.safetensors", torch.rand(2, 36, 40)
-    saved = networks.build("covernet", towers=towers).eval()
+    saved = networks.build("covernet", backbones=backbones).eval()
     save_file(saved.state_dict(), path)
     begun = networks.build("covernet", weights=str(path)).eval()
     torch.testing.assert_close(begun(x), saved(x))
@@ -183,7 +183,7 @@ def test_covernet_embeds_a_transposed_recording_the_same(shift, seed):
 
 def test_pitch_circle_is_a_plain_convolution_of_the_input_repeated_around():
     torch.manual_seed(0)
-    circle, x = networks.PitchCircle(3, 5), torch.rand(2, 3, 12, 7)
+    circle, x = networks.CircularPitchConv(3, 5), torch.rand(2, 3, 12, 7)
     around = torch.cat([x, x[:, :, :11]], dim=2)
     plain = torch.nn.functional.conv2d(around, circle.weight)
     torch.testing.assert_close(circle(x), plain, atol=1e-5, rtol=1e-5)
@@ -251,10 +251,10 @@ def test_unknown_names_and_impossible_settings_are_refused():
 
 def test_covernets_side_by_side_tell_what_each_tells_alone():
     torch.manual_seed(3)
-    alone = [networks.build("covernet", towers=n).eval() for n in (1, 2)]
-    both, x = networks.side_by_side(alone).eval(), torch.rand(3, 36, 80)
+    alone = [networks.build("covernet", backbones=n).eval() for n in (1, 2)]
+    both, x = networks.join_backbones(alone).eval(), torch.rand(3, 36, 80)
     torch.testing.assert_close(both.spread(x), torch.cat([n.spread(x) for n in alone], dim=1))
-    assert networks.n_towers(both.state_dict()) == 3
+    assert networks.count_backbones(both.state_dict()) == 3
     assert both(x).norm(dim=1).allclose(torch.ones(3))
     rolled = torch.roll(x.reshape(3, 3, 12, -1), 5, dims=2).reshape(x.shape)
     torch.testing.assert_close(both(rolled), both(x), atol=1e-5, rtol=0)

@@ -14,7 +14,7 @@ from skops.card import Card
 from covers.catalog.classifier import save
 from covers.io import files
 from covers.io.lake import Lake
-from covers.io.model_store import Model, register
+from covers.io.model_store import ModelRecord, register
 
 USE = (
     "Gives a track one of the clusters of `{cluster_model_id}` by its features (encoding "
@@ -44,7 +44,7 @@ def keep(lake: Lake, model: Pipeline, facts: Facts) -> None:
         save(model, path)
         page.write_text(render(model, facts))
         uri = register(
-            lake, Model(facts.model_id, "classifier", str(path), facts.settings, facts.result)
+            lake, ModelRecord(facts.model_id, "classifier", str(path), facts.settings, facts.result)
         )
         files.put(page, f"{uri.rsplit('/', 1)[0]}/README.md")
 

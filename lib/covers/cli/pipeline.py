@@ -204,11 +204,13 @@ def run_steps(lake: Lake, todo: Sequence[Step], common: list[str]) -> list[dict]
 
 def headline(lake: Lake) -> list[dict]:
     """Return MAP and nearest-neighbour accuracy of every system of the last evaluations."""
-    frame = lake.spark.table(lake.identifier(EVALUATIONS)).where("metric IN ('map', 'nn_accuracy')")
+    frame = lake.spark.table(lake.identifier(EVALUATIONS)).where(
+        "metric IN ('map', 'triplet_accuracy')"
+    )
     frame = frame.where("setting = 'whole recordings'")
     rows = (
         frame.groupBy("data_set", "evaluation_id", "system")
-        .pivot("metric", ["map", "nn_accuracy"])
+        .pivot("metric", ["map", "triplet_accuracy"])
         .agg(F.first("value"))
     )
     return [
@@ -216,7 +218,7 @@ def headline(lake: Lake) -> list[dict]:
             "data set": r["data_set"],
             "system": r["system"],
             "MAP": r["map"],
-            "nearest neighbour": r["nn_accuracy"],
+            "nearest neighbour": r["triplet_accuracy"],
         }
         for r in rows.orderBy("data_set", F.desc("map")).limit(20).collect()
     ]

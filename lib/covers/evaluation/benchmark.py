@@ -38,13 +38,13 @@ def compare(lake: Lake, args: argparse.Namespace) -> tuple[list[tuple], list[dic
     systems = {f"untrained {name}": registry.untrained(name) for name in args.networks}
     costs = {system: costs_of(network) for system, network in systems.items()}
     for (config, strategy), done in zip(wanted, trained, strict=True):
-        system = f"{config.network} · {strategy}"
+        system = f"{config.architecture} · {strategy}"
         systems[system] = registry.of_model(find(lake, done.model_id))
         seconds = sum(epoch["seconds"] for epoch in done.epochs)
-        costs[system] = costs[f"untrained {config.network}"] | {"training_s": seconds}
-    by_wholes = {s: n.only(windows_s=None, alignment_s=None) for s, n in systems.items()}
+        costs[system] = costs[f"untrained {config.architecture}"] | {"training_s": seconds}
+    by_wholes = {s: n.only(segment_s=None, frame_s=None) for s, n in systems.items()}
     data = dataset.from_lake(lake, args.data_set, by_wholes)
-    distances = evaluate.all_distances(data, rivals=True)
+    distances = evaluate.all_distances(data, baselines=True)
     result = evaluate.figures(distances, data.works, seed=args.seed)
     for system, found in costs.items():
         result[system] |= {name: evaluate.figure(value) for name, value in found.items()}

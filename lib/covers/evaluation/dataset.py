@@ -60,7 +60,7 @@ def from_manifest(
 
 
 def _representations(networks: dict[str, Network]) -> list[str]:
-    """Return what must be decoded: chroma for the rivals, and what the networks take."""
+    """Return what must be decoded: chroma for the baselines, and what the networks take."""
     return sorted({"chroma", *(n.config["representation"] for n in networks.values())})
 
 
@@ -90,8 +90,8 @@ def _collect(
             columns.select("recording_id"), "recording_id"
         )
         queries = of_kind.where("segment = 0").select(*SPECTROGRAMS.column_names)
-        affordable = network if len(ids) <= alignment.MOST else network.only(alignment_s=None)
-        heard[system] = _heard(queries, affordable, ids), network.n_rolls
+        affordable = network if len(ids) <= alignment.MOST else network.only(frame_s=None)
+        heard[system] = _heard(queries, affordable, ids), network.n_transpositions
     return EvaluationSet(name, ids, titles, works, chromas, heard)
 
 

@@ -17,7 +17,7 @@ from math import comb
 import numpy as np
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
-PER_QUERY = ("map", "p_at_1", "mr1", "hit_at_10", "nn_accuracy")
+PER_QUERY = ("map", "p_at_1", "mr1", "hit_at_10", "triplet_accuracy")
 
 
 def queries(works: np.ndarray) -> np.ndarray:
@@ -58,7 +58,7 @@ def per_query(distances: np.ndarray, works: np.ndarray) -> dict[str, np.ndarray]
         found["p_at_1"].append(float(ranks[0] == 1))
         found["mr1"].append(float(ranks[0]))
         found["hit_at_10"].append(float(ranks[0] <= 10))
-        found["nn_accuracy"].append(_triplet_accuracy(d[right], d[~right]))
+        found["triplet_accuracy"].append(_triplet_accuracy(d[right], d[~right]))
     return {name: np.array(values) for name, values in found.items()}
 
 
@@ -90,7 +90,7 @@ def chance(works: np.ndarray) -> dict[str, np.ndarray]:
         found["p_at_1"].append(r / n)
         found["mr1"].append((n + 1) / (r + 1))
         found["hit_at_10"].append(1 - comb(n - r, min(10, n)) / comb(n, min(10, n)))
-        found["nn_accuracy"].append(0.5)
+        found["triplet_accuracy"].append(0.5)
     return {name: np.array(values) for name, values in found.items()}
 
 
@@ -106,7 +106,7 @@ def writeup_draws(
     rng = np.random.default_rng(seed)
     members = {w: np.flatnonzero(works == w) for w in np.unique(works[queries(works)])}
     found: dict[str, list[float]] = {
-        k: [] for k in ("nn_accuracy", "accuracy", "precision", "recall", "f1")
+        k: [] for k in ("triplet_accuracy", "accuracy", "precision", "recall", "f1")
     }
     for _ in range(n_draws):
         near, far = [], []
@@ -116,7 +116,7 @@ def writeup_draws(
             near.append(distances[anchor, positive])
             far.append(distances[anchor, negative])
         a, b = np.array(near), np.array(far)
-        found["nn_accuracy"].append(float(np.mean((a < b) + 0.5 * (a == b))))
+        found["triplet_accuracy"].append(float(np.mean((a < b) + 0.5 * (a == b))))
         pairs, truth = np.concatenate([a, b]), np.repeat([1, 0], len(a))
         for name, value in pair_scores(truth, pairs < pairs.mean()).items():
             found[name].append(value)

@@ -54,16 +54,16 @@ class Report:
 def verdict(result: dict[str, dict[str, dict]], system: str = "model") -> str:
     """Return the answer in one plain sentence or two, from the figures alone."""
     own, base = result[system]["map"], result["chance"]["map"]["value"]
-    accuracy = result[system]["nn_accuracy"]["value"]
+    accuracy = result[system]["triplet_accuracy"]["value"]
     lines = [
         f"Given one recording and two others, one of them a cover, the network picks the cover "
         f"{accuracy:.1%} of the time (a coin: 50%). Its mean average precision is {own['value']:.3f} "
         f"({own['low']:.3f} to {own['high']:.3f}); a random order gives {base:.3f}."
     ]
     named = ("untrained", "no_model", "fourier2d", "qmax", "qmax_standardized")
-    rivals = {r: result[r]["map"] for r in named if r in result}
-    beaten = [NAMES[r] for r, f in rivals.items() if own["low"] > f["value"]]
-    ahead = [NAMES[r] for r, f in rivals.items() if f["value"] > own["value"]]
+    baselines = {r: result[r]["map"] for r in named if r in result}
+    beaten = [NAMES[r] for r, f in baselines.items() if own["low"] > f["value"]]
+    ahead = [NAMES[r] for r, f in baselines.items() if f["value"] > own["value"]]
     if beaten:
         lines.append(f"It is clearly ahead of: {', '.join(beaten)}.")
     if ahead:

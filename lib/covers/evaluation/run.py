@@ -30,7 +30,7 @@ class Evaluated:
 def evaluation_set(lake: Lake, args: argparse.Namespace) -> tuple[EvaluationSet, Network]:
     """Collect what the arguments name: a data set of the lake, or a manifest."""
     network = registry.resolve(lake, args.model)
-    systems = {"model": network, "untrained": registry.untrained(network.config["network"])}
+    systems = {"model": network, "untrained": registry.untrained(network.config["architecture"])}
     if args.manifest:
         name = (
             args.data_set
@@ -46,12 +46,12 @@ def evaluate_set(
     data: EvaluationSet,
     network: Network,
     *,
-    rivals: bool,
+    baselines: bool,
     seed: int,
     report: str | None,
 ) -> Evaluated:
     """Judge every system on the set; write the report where one is asked for."""
-    distances = evaluate.all_distances(data, rivals=rivals)
+    distances = evaluate.all_distances(data, baselines=baselines)
     result = evaluate.figures(distances, data.works, seed=seed)
     differences = evaluate.differences(distances, data.works, "model", seed=seed)
     evaluation_id = f"{network.model_id}/{data.name}/s{seed}"
@@ -64,7 +64,7 @@ def evaluate_set(
         "model": network.model_id,
         "read": len(data.works) + lake.n_quarantined,
     }
-    if network.alignment_s and "model_aligned" not in distances:
+    if network.frame_s and "model_aligned" not in distances:
         summary["aligned"] = f"no: more than {alignment.MOST:,} recordings"
     if report:
         summary["report"] = str(_write_report(lake, data, network, distances, result, Path(report)))
@@ -78,11 +78,11 @@ def _reliability(network: Network, distances: dict, data: EvaluationSet) -> list
     """Return how right the probabilities of `find_covers` are here; [] where the card has none."""
     aligned = distances.get("model_aligned")
     scores: np.ndarray | float = 0.0
-    line = calibration.of_card(network.config, "deviation and alignment")
+    line = calibration.of_card(network.config, "s_norm_alignment")
     if line and aligned is not None:
         scores = -aligned
     else:
-        line = calibration.of_card(network.config, "deviation")
+        line = calibration.of_card(network.config, "s_norm")
     if not line:
         return []
     return calibration.reliability(line.log_odds(evaluate.as_searched(data), scores), data.works)
@@ -105,7 +105,7 @@ def _write_report(
         result=result,
         distances=distances,
         works=data.works,
-        wrong=evaluate.wrong_answers(distances["model"], data),
+        wrong=evaluate.false_positives(distances["model"], data),
         epochs=_epochs(lake, network.model_id),
         reliability=_reliability(network, distances, data),
         facts={

@@ -28,10 +28,10 @@ class EvaluationSet:
     heard: dict[str, tuple[list[Heard], int]] = field(default_factory=dict)  # system: …, rolls
 
 
-def all_distances(data: EvaluationSet, *, rivals: bool = True) -> dict[str, np.ndarray]:
-    """Return the distance matrix of every system: the networks', no model, rivals, fusion.
+def all_distances(data: EvaluationSet, *, baselines: bool = True) -> dict[str, np.ndarray]:
+    """Return the distance matrix of every system: the networks', no model, baselines, fusion.
 
-    Distances of networks are `scoring.standardized`: a hub, near to everything, is nobody's cover for
+    Distances of networks are `scoring.s_normalized`: a hub, near to everything, is nobody's cover for
     that; where windows were heard, those of `alignment` have a part in them. ``model_plain`` is the model
     without both, and ``qmax_standardized`` is Qmax hubs corrected. Where the model compares more than wholes,
     ``model_whole`` is by wholes alone, corrected as a search corrects them; ``model_aligned`` is by alignment
@@ -51,26 +51,26 @@ def all_distances(data: EvaluationSet, *, rivals: bool = True) -> dict[str, np.n
             found["model_whole"] = as_searched(data)
         if "model" in aligned:
             found["model_aligned"] = aligned["model"]
-    if rivals:
+    if baselines:
         found["fourier2d"] = fourier2d.distances(data.chromas)
         found["qmax"] = qmax.distances(data.chromas)
-        found["qmax_standardized"] = scoring.standardized(found["qmax"])
+        found["qmax_standardized"] = scoring.s_normalized(found["qmax"])
         if "model" in plain:
-            found["model_qmax"] = scoring.fused(found["model"], found["qmax"])
+            found["model_qmax"] = scoring.fuse(found["model"], found["qmax"])
     return found
 
 
 def as_searched(data: EvaluationSet) -> np.ndarray:
     """Return the model's distances as `find_covers` has them: deviations, by wholes alone."""
-    heard, n_rolls = data.heard["model"]
-    return scoring.as_searched(np.stack([x.wholes for x in heard]), n_rolls)
+    heard, n_transpositions = data.heard["model"]
+    return scoring.as_searched(np.stack([x.wholes for x in heard]), n_transpositions)
 
 
 def _best(plain: np.ndarray, aligned: np.ndarray | None) -> np.ndarray:
     """Return a network's distances, hubs corrected, with those of alignment where there are any."""
     if aligned is None:
-        return scoring.standardized(plain)
-    return scoring.fused(plain, aligned, weights=(1 - alignment.WEIGHT, alignment.WEIGHT))
+        return scoring.s_normalized(plain)
+    return scoring.fuse(plain, aligned, weights=(1 - alignment.WEIGHT, alignment.WEIGHT))
 
 
 def figures(
@@ -135,7 +135,7 @@ def leaderboard(result: dict[str, dict[str, dict]]) -> list[dict]:
     order = sorted(result, key=lambda s: -result[s]["map"]["value"])
     shown = {
         "map": "MAP",
-        "nn_accuracy": "nearest neighbour",
+        "triplet_accuracy": "nearest neighbour",
         "p_at_1": "P@1",
         "mr1": "MR1",
         "hit_at_10": "hit@10",
@@ -167,7 +167,7 @@ def rows(
     ]
 
 
-def wrong_answers(distances: np.ndarray, data: EvaluationSet, n: int = 10) -> list[dict]:
+def false_positives(distances: np.ndarray, data: EvaluationSet, n: int = 10) -> list[dict]:
     """Return the nearest pairs that are not covers, and where they are most alike."""
     i, j = np.triu_indices(len(data.works), 1)
     others = data.works[i] != data.works[j]

@@ -19,7 +19,7 @@ from covers.schemas.models import MODELS
 
 
 @dataclass(frozen=True)
-class Model:
+class ModelRecord:
     """One fitted model: a local path of its file, its settings and figures."""
 
     model_id: str
@@ -36,7 +36,7 @@ def model_id_of(kind: str, *made_from: object) -> str:
     return f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def register(lake: Lake, model: Model) -> str:
+def register(lake: Lake, model: ModelRecord) -> str:
     """Copy the file into the lake and write its row; return its URI."""
     uri = f"{lake.files}/models/{model.model_id}/{Path(model.path).name}"
     sha256 = files.put(model.path, uri)
@@ -49,7 +49,7 @@ def register(lake: Lake, model: Model) -> str:
     return uri
 
 
-def find(lake: Lake, model_id: str) -> Model:
+def find(lake: Lake, model_id: str) -> ModelRecord:
     """Return the model of this id, its file checked against its hash.
 
     Raises
@@ -68,10 +68,12 @@ def find(lake: Lake, model_id: str) -> Model:
             f"file of model {model_id} must have SHA-256 {row['sha256']}, got another at "
             f"{row['uri']}; train it again"
         )
-    return Model(model_id, row["kind"], path, json.loads(row["config"]), json.loads(row["metrics"]))
+    return ModelRecord(
+        model_id, row["kind"], path, json.loads(row["config"]), json.loads(row["metrics"])
+    )
 
 
-def newest(lake: Lake, kind: str, model_id: str | None = None) -> Model:
+def newest(lake: Lake, kind: str, model_id: str | None = None) -> ModelRecord:
     """Return the model of this id, or the one of this kind and for use that was registered last.
 
     Raises
@@ -101,4 +103,4 @@ def register_json(lake: Lake, model_id: str, kind: str, content: dict) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{kind}.json"
         path.write_text(json.dumps(content, sort_keys=True))
-        register(lake, Model(model_id, kind, str(path), content, {}))
+        register(lake, ModelRecord(model_id, kind, str(path), content, {}))

@@ -1,4 +1,4 @@
-"""Covernets that were trained apart, as one: their towers side by side under a whitened head."""
+"""Covernets that were trained apart, as one: their backbones side by side under a whitened head."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from covers.audio import quantize, spectrograms_table
 from covers.errors import InputError
 from covers.io.lake import Lake
-from covers.models.networks import CoverNet, side_by_side
+from covers.models.networks import CoverNet, join_backbones
 from covers.models.registry import Network
 from covers.models.whitening import whiten
 from covers.schemas.recordings import RECORDINGS
@@ -53,7 +53,7 @@ def config_of(networks: Sequence[Network]) -> dict[str, Any]:
 
 
 def joined(networks: Sequence[Network], crops: np.ndarray) -> CoverNet:
-    """Return the networks' towers under one head, whitened by crops (n, 36, T).
+    """Return the networks' backbones under one head, whitened by crops (n, 36, T).
 
     Raises
     ------
@@ -69,6 +69,6 @@ def joined(networks: Sequence[Network], crops: np.ndarray) -> CoverNet:
                 f"{network.config['network']}"
             )
         nets.append(net)
-    together = side_by_side(nets).eval()
+    together = join_backbones(nets).eval()
     whiten(together, torch.from_numpy(crops).split(64))
     return together

@@ -24,6 +24,8 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
 
+from covers.models import legacy
+
 NETWORKS = ("covernet", "cqtnet", "cnn", "resnet18_last_block", "resnet18_all")
 WHOLE = ("covernet", "cqtnet")  # that see a whole recording at once; the others see crops
 
@@ -82,7 +84,7 @@ def _decibels(x: torch.Tensor) -> torch.Tensor:
 
 
 def _begun(weights: str) -> nn.Module:
-    """Return covernet as a file's weights are, of as many towers: a training goes on from them.
+    """Return covernet as a file's weights are, of as many backbones: a training goes on from them.
 
     Raises
     ------
@@ -92,7 +94,7 @@ def _begun(weights: str) -> nn.Module:
     if not Path(weights).is_file():
         raise ValueError(f"weights must be a .safetensors file, got {weights!r}")
     try:
-        return holding("covernet", load_file(weights))
+        return with_weights("covernet", load_file(weights))
     except (RuntimeError, SafetensorError) as error:
         raise ValueError(
             f"weights must be covernet's, got others in {weights!r} ({str(error).splitlines()[0]})"
@@ -160,7 +162,7 @@ class CqtNet(nn.Module):
         return F.normalize(self.head(self.features(x[:, None])), dim=1)
 
 
-class PitchCircle(nn.Conv2d):
+class CircularPitchConv(nn.Conv2d):
     """A 12 x 1 convolution around the pitch circle, by the discrete Fourier transform.
 
     The same numbers as a plain convolution of the input repeated once around, in a sixth of its
@@ -187,12 +189,12 @@ class PitchCircle(nn.Conv2d):
         return torch.einsum("frobt,frp->bopt", of_y, self.to_pitch)
 
 
-class PitchConv(nn.Module):
+class PitchBlock(nn.Module):
     """A block that rolls with its input: 12 x 1 around the pitch circle, then 1 x k along time."""
 
     def __init__(self, n_in: int, n_out: int, *, stride: int, k: int = 5) -> None:
         super().__init__()
-        self.pitch = PitchCircle(n_in, n_out)
+        self.pitch = CircularPitchConv(n_in, n_out)
         self.time = nn.Conv2d(
             n_out, n_out, (1, k), stride=(1, stride), padding=(0, k // 2), bias=False
         )
@@ -204,35 +206,37 @@ class PitchConv(nn.Module):
         return F.relu(self.norms[1](self.time(y)))
 
 
-def _tower(width: int) -> nn.Sequential:
+def _backbone(width: int) -> nn.Sequential:
     """Return the blocks of a covernet: (B, 3, 12, T) to (B, 2 * width, 12, T / 8)."""
     widths = (3, width, width, 3 * width // 2, 2 * width, 2 * width)
     strides = (2, 2, 2, 1, 1)
     steps = zip(widths[:-1], widths[1:], strides, strict=True)
-    return nn.Sequential(*[PitchConv(a, b, stride=s) for a, b, s in steps])
+    return nn.Sequential(*[PitchBlock(a, b, stride=s) for a, b, s in steps])
 
 
 class CoverNet(nn.Module):
     """Small, made for covers: chroma (36, T) of any length in, twelve rows of ``d`` out.
 
     What it keeps of a recording is how much each channel moves on each pitch class, the standard
-    deviation over time; what is there all the time, as timbre is, leaves no trace. Several towers,
+    deviation over time; what is there all the time, as timbre is, leaves no trace. Several backbones,
     trained apart, stand side by side under one head.
     """
 
-    WIDEST = 320  # numbers a row: all of five towers; those that are left out of seven say little
+    WIDEST = (
+        320  # numbers a row: all of five backbones; those that are left out of seven say little
+    )
     STRIDE = 8  # frames of the input that a step of the blocks stands for
 
-    def __init__(self, towers: int = 1, width: int = 32) -> None:
+    def __init__(self, backbones: int = 1, width: int = 32) -> None:
         super().__init__()
-        self.towers = nn.ModuleList([_tower(width) for _ in range(towers)])
-        n_channels = towers * 2 * width
-        self.head = PitchCircle(n_channels, min(n_channels, self.WIDEST))
+        self.backbones = nn.ModuleList([_backbone(width) for _ in range(backbones)])
+        n_channels = backbones * 2 * width
+        self.head = CircularPitchConv(n_channels, min(n_channels, self.WIDEST))
         self.shape = (12, self.head.out_channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Embed (B, 36, T) as (B, 12 * d), unit norm, turned to its strongest pitch class."""
-        return turn_to_strongest(self.rows(x)).flatten(1)
+        return canonical_transposition(self.rows(x)).flatten(1)
 
     def rows(self, x: torch.Tensor) -> torch.Tensor:
         """Embed (B, 36, T) as (B, 12, d), unit norm, in the recording's own key."""
@@ -249,9 +253,9 @@ class CoverNet(nn.Module):
         return _spread(self.activations(x))
 
     def activations(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """Return what each tower tells of (B, 36, T): (B, channels, 12, T / STRIDE)."""
+        """Return what each backbone tells of (B, 36, T): (B, channels, 12, T / STRIDE)."""
         x = x.reshape(len(x), 3, 12, -1)
-        return [tower(x).float() for tower in self.towers]
+        return [backbone(x).float() for backbone in self.backbones]
 
     def passages(self, x: torch.Tensor, cuts: Sequence[tuple[int, int]]) -> list[torch.Tensor]:
         """Embed one recording (36, T) and its passages, each heard with what is around it.
@@ -279,7 +283,7 @@ class CoverNet(nn.Module):
 
 
 def _spread(told: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Return the standard deviations over time of the towers' (B, channels, 12, T)."""
+    """Return the standard deviations over time of the backbones' (B, channels, 12, T)."""
     variance = torch.cat([y.var(dim=3, correction=0) for y in told], dim=1)
     return (variance + 1e-20).sqrt()  # whose slope at 0 would have no end
 
@@ -294,26 +298,26 @@ def _spread_of_windows(told: Sequence[torch.Tensor], length: int, hop: int, n: i
     return (torch.cat(variances).permute(2, 0, 1) + 1e-20).sqrt()
 
 
-def side_by_side(networks: Sequence[CoverNet]) -> CoverNet:
-    """Return the towers of several covernets under one head, which is random yet (`whitening`)."""
-    towers = [tower for network in networks for tower in network.towers]
-    joined = CoverNet(len(towers))
-    joined.towers.load_state_dict(nn.ModuleList(towers).state_dict())
+def join_backbones(networks: Sequence[CoverNet]) -> CoverNet:
+    """Return the backbones of several covernets under one head, which is random yet (`whitening`)."""
+    backbones = [backbone for network in networks for backbone in network.backbones]
+    joined = CoverNet(len(backbones))
+    joined.backbones.load_state_dict(nn.ModuleList(backbones).state_dict())
     return joined
 
 
-def n_towers(weights: Mapping[str, torch.Tensor]) -> int:
-    """Return how many towers these weights of a covernet are of.
+def count_backbones(weights: Mapping[str, torch.Tensor]) -> int:
+    """Return how many backbones these weights of a covernet are of.
 
     Examples
     --------
-    >>> n_towers(CoverNet(3).state_dict())
+    >>> count_backbones(CoverNet(3).state_dict())
     3
     """
-    return len({name.split(".")[1] for name in weights if name.startswith("towers.")}) or 1
+    return len({name.split(".")[1] for name in weights if name.startswith("backbones.")}) or 1
 
 
-def turn_to_strongest(rows: torch.Tensor) -> torch.Tensor:
+def canonical_transposition(rows: torch.Tensor) -> torch.Tensor:
     """Roll (B, 12, d) so that the row of largest norm comes first."""
     first = _strongest(rows)
     index = (torch.arange(12, device=rows.device)[None] + first[:, None]) % 12
@@ -333,27 +337,28 @@ def shape_of(network: nn.Module) -> tuple[int, ...]:
     return shape
 
 
-def n_rolls_of(network: nn.Module) -> int:
+def n_transpositions_of(network: nn.Module) -> int:
     """Return how many rolls are tried when two of its embeddings are compared."""
     shape = shape_of(network)
     return shape[0] if len(shape) == 2 else 1
 
 
-def holding(network: str, weights: Mapping[str, torch.Tensor]) -> nn.Module:
-    """Return a network with these weights, of as many towers as they have.
+def with_weights(network: str, weights: Mapping[str, torch.Tensor]) -> nn.Module:
+    """Return a network with these weights, of as many backbones as they have.
 
     Raises
     ------
     RuntimeError
         If they are another network's.
     """
-    built = build(network, towers=n_towers(weights))
+    weights = legacy.weights(weights)
+    built = build(network, backbones=count_backbones(weights))
     built.load_state_dict(weights)
     return built
 
 
-def build(network: str, *, weights: str | None = None, towers: int = 1) -> nn.Module:
-    """Return a fresh network by name; covernet of several towers where so many are asked for.
+def build(network: str, *, weights: str | None = None, backbones: int = 1) -> nn.Module:
+    """Return a fresh network by name; covernet of several backbones where so many are asked for.
 
     ``weights``: for ResNet-18 a file of ImageNet's or "imagenet", for covernet a file of its own.
 
@@ -365,7 +370,7 @@ def build(network: str, *, weights: str | None = None, towers: int = 1) -> nn.Mo
     if network == "covernet" and weights:
         return _begun(weights)
     if network == "covernet":
-        return CoverNet(towers)
+        return CoverNet(backbones)
     if network == "cqtnet":
         return CqtNet()
     if network == "cnn":

@@ -15,7 +15,8 @@ import torch
 from covers.audio.features import parameters
 from covers.errors import InputError
 from covers.io.lake import Lake
-from covers.io.model_store import Model, find, newest
+from covers.io.model_store import ModelRecord, find, newest
+from covers.models import legacy
 from covers.models.networks import NETWORKS, CoverNet
 from covers.retrieval import embed
 from covers.schemas.models import MODELS
@@ -34,41 +35,43 @@ class Network:
     @property
     def net(self) -> torch.nn.Module:
         """The network, ready to embed."""
-        return embed.load(self.config["network"], self.weights, int(self.config.get("seed", 0)))
+        return embed.load(
+            self.config["architecture"], self.weights, int(self.config.get("seed", 0))
+        )
 
     @property
-    def n_rolls(self) -> int:
+    def n_transpositions(self) -> int:
         """Rolls tried when two embeddings are compared."""
-        return 12 if self.config["network"] == "covernet" else 1
+        return 12 if self.config["architecture"] == "covernet" else 1
 
     @property
-    def tempi(self) -> tuple[float, ...]:
+    def tempo_factors(self) -> tuple[float, ...]:
         """Times its tempo that a query is heard at, its own first; the nearest counts."""
-        return tuple(self.config.get("tempi", (1.0,)))
+        return tuple(self.config.get("tempo_factors", (1.0,)))
 
     @property
-    def windows_s(self) -> tuple[float, float] | None:
+    def segment_s(self) -> tuple[float, float] | None:
         """Length and hop of the stretches that recordings are compared by besides [s]; None: not at all."""
-        return self._length_and_hop("windows_s", (40.0, 20.0))
+        return self._length_and_hop("segment_s", (40.0, 20.0))
 
     @property
-    def alignment_s(self) -> tuple[float, float] | None:
+    def frame_s(self) -> tuple[float, float] | None:
         """Length and hop of the windows that recordings are aligned by besides [s]; None: not at all.
 
         A window is so many steps of covernet's blocks, and another one begins at each step.
         """
-        cut = self._length_and_hop("alignment_s", (4.0, 2.0))
+        cut = self._length_and_hop("frame_s", (4.0, 2.0))
         step = CoverNet.STRIDE / parameters("chroma").frames_per_second
         if cut and (cut[1] != step or cut[0] % step):
             raise InputError(
-                f"alignment_s on a model's card must be a multiple of {step:g} s, and {step:g} s, got "
+                f"frame_s on a model's card must be a multiple of {step:g} s, and {step:g} s, got "
                 f"{list(cut)}; [4, 2] is usual"
             )
         return cut
 
     def _length_and_hop(self, key: str, usual: tuple[float, float]) -> tuple[float, float] | None:
         """Return what the card says, else what is usual; only a covernet has such passages."""
-        covernet = self.config["network"] == "covernet"
+        covernet = self.config["architecture"] == "covernet"
         said = self.config.get(key, usual if covernet else None)
         if said and not covernet:
             raise InputError(
@@ -117,9 +120,9 @@ def resolve(lake: Lake, name: str) -> Network:
     return of_model(model)
 
 
-def of_model(model: Model) -> Network:
+def of_model(model: ModelRecord) -> Network:
     """Return the network of a row of `models`."""
-    return Network(model.model_id, Path(model.path).read_bytes(), model.config)
+    return Network(model.model_id, Path(model.path).read_bytes(), legacy.card(model.config))
 
 
 def _from_file(path: Traversable, card: Traversable) -> Network:
@@ -130,10 +133,14 @@ def _from_file(path: Traversable, card: Traversable) -> Network:
             f"file there: {str(path)!r}"
         )
     weights = path.read_bytes()
-    told = json.loads(card.read_text()) if card.is_file() else {"network": "covernet"}
-    config = PRESETS[told["network"]].to_dict() | told
+    told = (
+        legacy.card(json.loads(card.read_text()))
+        if card.is_file()
+        else {"architecture": "covernet"}
+    )
+    config = PRESETS[told["architecture"]].to_dict() | told
     try:
-        embed.load(config["network"], weights, 0)
+        embed.load(config["architecture"], weights, 0)
     except InputError as error:
         raise InputError(f"{error}; file {str(path)!r}") from error
     return Network(f"file-{hashlib.sha256(weights).hexdigest()[:12]}", weights, config)

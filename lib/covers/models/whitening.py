@@ -49,7 +49,7 @@ def whiten(network: CoverNet, batches: Iterable[torch.Tensor], share: float = SH
 
 
 def _inverse_root(moment: torch.Tensor, d: int, share: float) -> torch.Tensor:
-    """Return the weights (d, c, 12) of a `PitchCircle` that whitens the moments (7, c, c)."""
+    """Return the weights (d, c, 12) of a `CircularPitchConv` that whitens the moments (7, c, c)."""
     values, vectors = torch.linalg.eigh(moment[1:])  # 0, the mean over pitch classes, is left out
     largest = vectors.gather(1, vectors.abs().argmax(dim=1, keepdim=True))
     vectors = vectors * largest.conj() / largest.abs()  # any phase would do; at 6 it must be real

@@ -1,1 +1,1 @@
-"""Embeddings of recordings, the search among them, and the classical rivals."""
+"""Embeddings of recordings, the search among them, and the classical baselines."""

@@ -1,6 +1,6 @@
 """Local alignment of what a network hears, window by window: the order of a song, not its sum alone.
 
-*Conventions.* Windows (t, d) of unit norm, as `covers.retrieval.hearing.Heard` has them, d = n_rolls rows
+*Conventions.* Windows (t, d) of unit norm, as `covers.retrieval.hearing.Heard` has them, d = n_transpositions rows
 after one another. Two recordings are aligned in the key in which their wholes are nearest. What a pair of
 windows adds to a path is by how much they are more alike than strangers are and than each is with
 nine tenths of the other recording.
@@ -63,10 +63,10 @@ def align(a: np.ndarray, b: np.ndarray) -> Aligned:
     return Aligned(score, (first_a, last_a), (first_b, last_b))
 
 
-def of_pair(a: Heard, b: Heard, n_rolls: int) -> Aligned:
+def of_pair(a: Heard, b: Heard, n_transpositions: int) -> Aligned:
     """Align two recordings in the key in which their wholes are nearest."""
-    roll = int(np.argmax(rolled(a.wholes[:1], n_rolls)[:, 0] @ b.wholes[0]))
-    windows = _windows(a).reshape(-1, n_rolls, b.wholes.shape[1] // n_rolls)
+    roll = int(np.argmax(rolled(a.wholes[:1], n_transpositions)[:, 0] @ b.wholes[0]))
+    windows = _windows(a).reshape(-1, n_transpositions, b.wholes.shape[1] // n_transpositions)
     return align(np.roll(windows, roll, axis=1).reshape(len(windows), -1), _windows(b))
 
 
@@ -74,6 +74,6 @@ def _windows(heard: Heard) -> np.ndarray:
     return np.asarray(heard.windows, np.float32)
 
 
-def distances(heard: Sequence[Heard], n_rolls: int) -> np.ndarray:
+def distances(heard: Sequence[Heard], n_transpositions: int) -> np.ndarray:
     """Return minus the score of every two recordings, (n, n), 0 on the diagonal; on all cores."""
-    return of_pairs(lambda a, b: -of_pair(a, b, n_rolls).score, heard)
+    return of_pairs(lambda a, b: -of_pair(a, b, n_transpositions).score, heard)

@@ -24,7 +24,7 @@ from sklearn.linear_model import LogisticRegression
 EVEN = 0.5
 
 
-KINDS = ("distance", "deviation", "distance and alignment", "deviation and alignment")
+KINDS = ("distance", "s_norm", "distance_alignment", "s_norm_alignment")
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def load(network: str, weights: bytes | None, seed: int) -> torch.nn.Module:
     if not weights:
         return networks.build(network).eval()
     try:
-        return networks.holding(network, deserialize(weights)).eval()
+        return networks.with_weights(network, deserialize(weights)).eval()
     except (RuntimeError, SafetensorError) as error:
         raise InputError(
             f"weights must be those of {network}, got others ({str(error).splitlines()[0]})"
@@ -76,12 +76,12 @@ def long_enough(tensor: np.ndarray) -> np.ndarray:
 def at_tempi(
     network: torch.nn.Module,
     tensor: np.ndarray,
-    tempi: Sequence[float],
+    tempo_factors: Sequence[float],
     *,
     crop_frames: int | None,
 ) -> np.ndarray:
     """Return the embeddings of a query heard at so many times its tempo, shape (k, d)."""
-    faster = [at_tempo(tensor, tempo) for tempo in tempi]
+    faster = [at_tempo(tensor, tempo) for tempo in tempo_factors]
     return np.stack([embed(network, x, crop_frames=crop_frames) for x in faster])
 
 
@@ -92,7 +92,7 @@ def at_tempo(tensor: np.ndarray, tempo: float) -> np.ndarray:
 
 def crop_frames_of(config: dict[str, Any], frames_per_second: float) -> int | None:
     """Return the crop for a model's config: None for a network that sees the whole."""
-    whole = config["network"] in networks.WHOLE
+    whole = config["architecture"] in networks.WHOLE
     return None if whole else round(config["crop_s"] * frames_per_second)
 
 
@@ -100,7 +100,7 @@ def embed_rows(
     spectrograms: DataFrame, model_id: str, config: dict[str, Any], weights: bytes | None
 ) -> DataFrame:
     """Return rows of `embeddings`; takes rows of `spectrograms` of the model's representation."""
-    network, seed = config["network"], int(config.get("seed", 0))
+    network, seed = config["architecture"], int(config.get("seed", 0))
     # Broadcast: Spark refuses a second file of one name in a session, and all weights have one name.
     shipped = spectrograms.sparkSession.sparkContext.broadcast(weights)
     arrow = to_arrow_schema(EMBEDDINGS.struct_type())

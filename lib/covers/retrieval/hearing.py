@@ -1,7 +1,7 @@
 """What a network tells of a recording beyond one embedding: at other tempi, of stretches, window by window.
 
 Tables hold embeddings of wholes (`covers.retrieval.embed`); an evaluation compares recordings by all of this, of
-a covernet, unless the model's card says otherwise (`windows_s`, `alignment_s`).
+a covernet, unless the model's card says otherwise (`segment_s`, `frame_s`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ROWS = StructType([StructField("recording_id", StringType()), StructField("hear
 class Heard:
     """What a network tells of one recording; every row of d numbers has unit norm."""
 
-    wholes: np.ndarray  # (k, d), at k tempi, its own first
+    wholes: np.ndarray  # (k, d), at k tempo_factors, its own first
     stretches: tuple[np.ndarray, ...] = ()  # (m, d), at each tempo
     windows: np.ndarray | None = None  # (t, d) in time, at its own tempo, in the key of wholes[0]
 
@@ -51,18 +51,18 @@ class Heard:
 @torch.inference_mode()
 def hear(network: Network, tensor: np.ndarray, frames_per_second: float) -> Heard:
     """Return what a network tells of a recording (n_bins, T): as much as its card asks for."""
-    net, cuts_s = network.net, [network.windows_s, network.alignment_s]
+    net, cuts_s = network.net, [network.segment_s, network.frame_s]
     if not (isinstance(net, CoverNet) and any(cuts_s)):
         crop_frames = embed.crop_frames_of(network.config, frames_per_second)
-        return Heard(embed.at_tempi(net, tensor, network.tempi, crop_frames=crop_frames))
+        return Heard(embed.at_tempi(net, tensor, network.tempo_factors, crop_frames=crop_frames))
     wholes, stretches, windows = [], [], None
-    for tempo in network.tempi:
+    for tempo in network.tempo_factors:
         x = torch.from_numpy(embed.long_enough(embed.at_tempo(tensor, tempo)))
-        asked = cuts_s if tempo == network.tempi[0] else cuts_s[:1]
+        asked = cuts_s if tempo == network.tempo_factors[0] else cuts_s[:1]
         cuts = [_in_frames(cut, frames_per_second) for cut in asked if cut]
         whole, *passages = (found.numpy() for found in net.passages(x, cuts))
         wholes.append(whole[0])
-        if network.windows_s:
+        if network.segment_s:
             stretches.append(passages.pop(0))
         if passages:
             windows = passages[0]
@@ -70,13 +70,13 @@ def hear(network: Network, tensor: np.ndarray, frames_per_second: float) -> Hear
 
 
 def hear_query(network: Network, tensor: np.ndarray, frames_per_second: float) -> Heard:
-    """Return what a search asks with: the whole at all tempi, and the windows."""
-    return hear(network.only(windows_s=None), tensor, frames_per_second)
+    """Return what a search asks with: the whole at all tempo_factors, and the windows."""
+    return hear(network.only(segment_s=None), tensor, frames_per_second)
 
 
 def hear_windows(network: Network, tensor: np.ndarray, frames_per_second: float) -> Heard:
     """Return what a search compares a candidate by: the whole and the windows at its own tempo."""
-    return hear(network.only(windows_s=None, tempi=[1.0]), tensor, frames_per_second)
+    return hear(network.only(segment_s=None, tempo_factors=[1.0]), tensor, frames_per_second)
 
 
 def _in_frames(cut_s: tuple[float, float], frames_per_second: float) -> tuple[int, int]:

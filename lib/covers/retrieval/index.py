@@ -35,10 +35,12 @@ SAMPLE = 20_000  # embeddings that the codes are learnt from
 OUTGROWN = 4.0  # times the rows that the codes were learnt for: then they are learnt anew
 
 
-def distances_to(query: np.ndarray, vectors: np.ndarray, n_rolls: int) -> np.ndarray:
-    """Return (m,) distances of a query (k, d), at the best of k tempi, to many (m, d)."""
+def distances_to(query: np.ndarray, vectors: np.ndarray, n_transpositions: int) -> np.ndarray:
+    """Return (m,) distances of a query (k, d), at the best of k tempo_factors, to many (m, d)."""
     x = torch.from_numpy(np.ascontiguousarray(vectors, np.float32))
-    return distance(similarity_matrix(x, torch.from_numpy(query), n_rolls).amax(dim=1)).numpy()
+    return distance(
+        similarity_matrix(x, torch.from_numpy(query), n_transpositions).amax(dim=1)
+    ).numpy()
 
 
 @dataclass
@@ -50,17 +52,22 @@ class Index:
     n_learnt: int  # rows that the codes were learnt for
 
     def nearest(
-        self, query: np.ndarray, vectors: np.ndarray, keys: np.ndarray, n_rolls: int, k: int
+        self,
+        query: np.ndarray,
+        vectors: np.ndarray,
+        keys: np.ndarray,
+        n_transpositions: int,
+        k: int,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return (rows, distances) of about the k nearest of ``vectors``, nearest first.
 
         Entries that ``keys`` no longer has are passed over.
         """
-        rolls = rolled(query, n_rolls).reshape(-1, query.shape[1])
+        rolls = rolled(query, n_transpositions).reshape(-1, query.shape[1])
         _, found = self.codes.search(rolls, k * CANDIDATES)
         rows = pd.Index(keys).get_indexer(self.keys[np.unique(found[found >= 0])])
         rows = rows[rows >= 0]
-        d = distances_to(query, vectors[rows], n_rolls)
+        d = distances_to(query, vectors[rows], n_transpositions)
         order = np.argsort(d, kind="stable")[:k]
         return rows[order], d[order]
 

@@ -50,13 +50,13 @@ class Known:
 
     def usual(self, queries: Sequence[np.ndarray]) -> Usual:
         """Return what distances to the cohort are usual for each query (k, d)."""
-        vectors, n_rolls = self.vectors[self.sample], self.network.n_rolls
-        to_cohort = [nearest.distances_to(x, vectors, n_rolls) for x in queries]
+        vectors, n_transpositions = self.vectors[self.sample], self.network.n_transpositions
+        to_cohort = [nearest.distances_to(x, vectors, n_transpositions) for x in queries]
         return score_norm.usual(score_norm.without_copies(np.stack(to_cohort)))
 
     def apart(self, rows: np.ndarray) -> np.ndarray:
         """Return how far these recordings are from one another, (n, n): deviations, else distances."""
-        d = scoring.of_embeddings(self.vectors[rows], self.network.n_rolls)
+        d = scoring.of_embeddings(self.vectors[rows], self.network.n_transpositions)
         if not self.corrects:
             return d
         known = self.usual(self.vectors[rows][:, None])
@@ -70,7 +70,7 @@ class Known:
     @property
     def kind(self) -> str:
         """What recordings are ordered by, before they are aligned."""
-        return "deviation" if self.corrects else "distance"
+        return "s_norm" if self.corrects else "distance"
 
     @cached_property
     def calibration(self) -> Calibration | None:
@@ -90,7 +90,7 @@ class Known:
         if self.calibration is None:
             return None
         odds = self.calibration.log_odds(apart)
-        if line := calibration.of_card(self.network.config, f"{self.kind} and alignment"):
+        if line := calibration.of_card(self.network.config, f"{self.kind}_alignment"):
             odds = np.where(np.isnan(scores), odds, line.log_odds(apart, scores))
         return odds
 
@@ -103,12 +103,12 @@ class Known:
         self, query: np.ndarray, k: int, index: nearest.Index | None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return (rows, distances, how far apart) of the best k, best first: exact, or by the index."""
-        n_rolls = self.network.n_rolls
+        n_transpositions = self.network.n_transpositions
         if index is not None:
             many = max(k, _ORDERED_BY_INDEX)
-            rows, d = index.nearest(query, self.vectors, self.keys, n_rolls, many)
+            rows, d = index.nearest(query, self.vectors, self.keys, n_transpositions, many)
         else:
-            to_all = nearest.distances_to(query, self.vectors, n_rolls)
+            to_all = nearest.distances_to(query, self.vectors, n_transpositions)
             rows = np.argsort(to_all, kind="stable")[: max(k, _ORDERED)]
             d = to_all[rows]
         far = d

@@ -3,7 +3,7 @@
 *Conventions.* Distance is that of `covers.models.similarity`: 0 to 2. In a lake of 30 recordings and more the
 nearest are ordered by its deviation from what is usual there (`covers.retrieval.score_norm`). The best ten, or as
 many as are asked for, are aligned window by window where the model is a covernet whose card does not say
-otherwise (`alignment_s`) and the lake has their spectrograms. The probability of being a cover, by all of
+otherwise (`frame_s`) and the lake has their spectrograms. The probability of being a cover, by all of
 this, is `covers.retrieval.calibration`'s: the model's card has it, else it is fitted on the lake's validation
 works, then by deviation or distance alone. With several candidates, one cover or none is expected among
 them. Without either there is the share of random pairs of the lake that are nearer. Where two match best
@@ -103,7 +103,7 @@ def _answers(
     known: Known, query: Query, top: int, index: nearest.Index | None, stored: DataFrame
 ) -> list[dict]:
     """Return the best candidates for a query, best first; ``stored``: the lake's chroma."""
-    many = max(top, _ALIGNED) if known.network.alignment_s else top
+    many = max(top, _ALIGNED) if known.network.frame_s else top
     rows, distances, apart = known.nearest(query.heard.wholes, many, index)
     ids = known.ids[rows].tolist()
     chromas = _tensors(stored, ids)
@@ -119,7 +119,7 @@ def _answers(
             "artist": known.about[ids[i]][1],
             "distance": float(distances[i]),
         }
-        | ({"deviation": float(apart[i])} if known.corrects else {})
+        | ({"s_norm": float(apart[i])} if known.corrects else {})
         | sure[i]
         | matched[i].where
         for i in order
@@ -165,16 +165,16 @@ def matches(query: Query, others: Sequence[np.ndarray | None], network: Network)
 
 
 def _match(query: Query, other: np.ndarray | None, network: Network) -> Match:
-    if network.alignment_s is None or other is None:
+    if network.frame_s is None or other is None:
         return Match(float("nan"), qmax.match(query.chroma, other))
     heard = hear_windows(network, other, _RATE)
-    return aligned(query, Query(heard, other), network.n_rolls, network.alignment_s)
+    return aligned(query, Query(heard, other), network.n_transpositions, network.frame_s)
 
 
-def aligned(a: Query, b: Query, n_rolls: int, windows_s: tuple[float, float]) -> Match:
+def aligned(a: Query, b: Query, n_transpositions: int, segment_s: tuple[float, float]) -> Match:
     """Align two recordings that were heard in windows of this length and hop [s]."""
-    length_s, hop_s = windows_s
-    found = alignment.of_pair(a.heard, b.heard, n_rolls)
+    length_s, hop_s = segment_s
+    found = alignment.of_pair(a.heard, b.heard, n_transpositions)
     here, there = (
         (first * hop_s, min(last * hop_s + length_s, of.chroma.shape[1] / _RATE))
         for (first, last), of in ((found.here, a), (found.there, b))
@@ -191,13 +191,13 @@ def compare_pair(lake: Lake, model: str, pair: Sequence[str]) -> dict[str, objec
     a, b = (query_of(path, network) for path in pair)
     x, y = a.heard.wholes, b.heard.wholes
     both = np.array(
-        [nearest.distances_to(p, q[:1], network.n_rolls)[0] for p, q in ((x, y), (y, x))]
+        [nearest.distances_to(p, q[:1], network.n_transpositions)[0] for p, q in ((x, y), (y, x))]
     )
     stored = lake.exists(EMBEDDINGS) and lake.exists(RECORDINGS)
     known = read(lake, network) if stored else Known(network, np.array([]), np.empty((0, 1)), {})
     apart = known.pair(x, y, both)
-    if network.alignment_s:
-        match = aligned(a, b, network.n_rolls, network.alignment_s)
+    if network.frame_s:
+        match = aligned(a, b, network.n_transpositions, network.frame_s)
     else:
         match = Match(float("nan"), qmax.match(a.chroma, b.chroma))
     answer: dict[str, object] = {
@@ -207,6 +207,6 @@ def compare_pair(lake: Lake, model: str, pair: Sequence[str]) -> dict[str, objec
         "distance": float(both.mean()),
     }
     if known.corrects:
-        answer |= {"compared with": len(known.ids), "deviation": apart}
+        answer |= {"compared with": len(known.ids), "s_norm": apart}
     (sure,) = known.sure(np.array([apart]), np.array([match.score]), 1)
     return answer | sure | match.where

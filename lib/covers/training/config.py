@@ -20,7 +20,7 @@ BACKENDS = ("horovod", "horovod-spark", "torch-distributor")
 class TrainConfig:
     """Settings of one training; ``batch_size`` counts triplets over all ranks together."""
 
-    network: str
+    architecture: str
     representation: str
     batch_size: int
     epochs: int

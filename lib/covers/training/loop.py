@@ -69,17 +69,17 @@ def train(
         f"cuda:{ranks.rank % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
     )
     mixed = config.mixed_precision and _has_bfloat16(device, compiled=config.compile)
-    network = networks.build(config.network, weights=config.weights).to(device)
+    network = networks.build(config.architecture, weights=config.weights).to(device)
     embed = torch.compile(network) if config.compile else network
-    n_rolls = networks.n_rolls_of(network)
+    n_transpositions = networks.n_transpositions_of(network)
     n_labels = 1 + int(data.train.labels.max())  # they are numbered from the training ones on
-    loss_of = losses.build(config, n_rolls, n_labels, math.prod(networks.shape_of(network))).to(
-        device
-    )
+    loss_of = losses.build(
+        config, n_transpositions, n_labels, math.prod(networks.shape_of(network))
+    ).to(device)
     both = nn.ModuleDict({"network": network, "loss": loss_of})  # some losses have weights too
     trained = [p for p in both.parameters() if p.requires_grad]
     # The write-up's Adam keeps weight decay inside the gradient; AdamW takes it apart.
-    kind = torch.optim.AdamW if config.network == "covernet" else torch.optim.Adam
+    kind = torch.optim.AdamW if config.architecture == "covernet" else torch.optim.Adam
     optimizer = kind(trained, config.learning_rate, weight_decay=config.weight_decay)
     history: list[dict] = []
     mine = {"total": 0.0, "spread": 0.0, "seconds": 0.0}  # of the epoch so far, on this rank
@@ -246,8 +246,11 @@ def evaluate(
     if len(data.validation) < parts.n:
         return {"validation_loss": None, "validation_nn_accuracy": None}
     network.eval()
-    device, n_rolls = next(network.parameters()).device, networks.n_rolls_of(network)
-    loss_of = losses.MetricLoss(config, n_rolls)
+    device, n_transpositions = (
+        next(network.parameters()).device,
+        networks.n_transpositions_of(network),
+    )
+    loss_of = losses.MetricLoss(config, n_transpositions)
     sums = torch.zeros(3, dtype=torch.float64)
     for part in parts.mine:
         mine = np.arange(len(data.validation))[part :: parts.n][:512]
@@ -259,7 +262,9 @@ def evaluate(
             )
             x, labels = x.to(device), labels.to(device)
             embedded = network(x.flatten(0, 1)).reshape(*labels.shape, -1)
-            near, far = (paired_distance(embedded[0], other, n_rolls) for other in embedded[1:])
+            near, far = (
+                paired_distance(embedded[0], other, n_transpositions) for other in embedded[1:]
+            )
             if config.loss == "clews":
                 embedded = as_compared(network(pieces_of(x, config)), labels, config)
             loss = loss_of(embedded, labels)

@@ -15,7 +15,7 @@ import torch
 from pytorch_metric_learning import losses, miners
 from torch import nn
 
-from covers.models.similarity import BestRoll, paired_distance, similarity_matrix
+from covers.models.similarity import TranspositionSimilarity, paired_distance, similarity_matrix
 from covers.training.config import TrainConfig
 
 
@@ -25,16 +25,16 @@ def triplet_loss(
     negative: torch.Tensor,
     *,
     margin: float,
-    n_rolls: int,
+    n_transpositions: int,
 ) -> torch.Tensor:
     """Return mean max(0, d(a, p) - d(a, n) + margin): ``TripletMarginLoss(margin, p=2)``."""
-    near = paired_distance(anchor, positive, n_rolls)
-    far = paired_distance(anchor, negative, n_rolls)
+    near = paired_distance(anchor, positive, n_transpositions)
+    far = paired_distance(anchor, negative, n_transpositions)
     return (near - far + margin).clamp(min=0).mean()
 
 
 def segment_loss(
-    segments: torch.Tensor, labels: torch.Tensor, *, n_rolls: int, gamma: float, best: int
+    segments: torch.Tensor, labels: torch.Tensor, *, n_transpositions: int, gamma: float, best: int
 ) -> torch.Tensor:
     """Return CLEWS's loss: gamma * mean d(positive) + mean log mean exp(-gamma * d(negative)).
 
@@ -50,7 +50,7 @@ def segment_loss(
     """
     m, n, _ = segments.shape
     flat = segments.flatten(0, 1)
-    near = similarity_matrix(flat, flat, n_rolls).reshape(m, n, m, n).transpose(1, 2)
+    near = similarity_matrix(flat, flat, n_transpositions).reshape(m, n, m, n).transpose(1, 2)
     same = labels[:, None] == labels[None]
     pairs = torch.nonzero((same & ~torch.eye(m, dtype=torch.bool, device=same.device)).triu())
     matched = best_pairs(near[pairs[:, 0], pairs[:, 1]], best)
@@ -79,9 +79,13 @@ def best_pairs(near: torch.Tensor, best: int) -> torch.Tensor:
 class MetricLoss(nn.Module):
     """The loss of `config.loss` over anchors, positives and negatives; it has no weights."""
 
-    def __init__(self, config: TrainConfig, n_rolls: int) -> None:
+    def __init__(self, config: TrainConfig, n_transpositions: int) -> None:
         super().__init__()
-        self.config, self.n_rolls, nearness = config, n_rolls, BestRoll(n_rolls)
+        self.config, self.n_transpositions, nearness = (
+            config,
+            n_transpositions,
+            TranspositionSimilarity(n_transpositions),
+        )
         self.miner = miners.BatchHardMiner(distance=nearness)
         if config.loss == "batch_hard":
             self.over_batch = losses.TripletMarginLoss(margin=config.margin, distance=nearness)
@@ -99,12 +103,20 @@ class MetricLoss(nn.Module):
             segments = embedded.reshape(labels.numel(), -1, embedded.shape[-1])
             gamma, best = 1 / (2 * self.config.temperature), self.config.best_pairs
             return segment_loss(
-                segments, labels.flatten(), n_rolls=self.n_rolls, gamma=gamma, best=best
+                segments,
+                labels.flatten(),
+                n_transpositions=self.n_transpositions,
+                gamma=gamma,
+                best=best,
             )
         if self.config.loss == "triplet":
             anchor, positive, negative = embedded
             return triplet_loss(
-                anchor, positive, negative, margin=self.config.margin, n_rolls=self.n_rolls
+                anchor,
+                positive,
+                negative,
+                margin=self.config.margin,
+                n_transpositions=self.n_transpositions,
             )
         flat, of_flat = embedded.flatten(0, 1), labels.flatten()
         mined = self.miner(flat, of_flat) if self.config.loss == "batch_hard" else None
@@ -118,11 +130,13 @@ class WithClasses(nn.Module):
     best roll. A batch holds few works, the vectors stand for all of them.
     """
 
-    def __init__(self, config: TrainConfig, n_rolls: int, n_labels: int, size: int) -> None:
+    def __init__(
+        self, config: TrainConfig, n_transpositions: int, n_labels: int, size: int
+    ) -> None:
         super().__init__()
-        self.metric, self.weight = MetricLoss(config, n_rolls), config.class_weight
+        self.metric, self.weight = MetricLoss(config, n_transpositions), config.class_weight
         self.classes = losses.NormalizedSoftmaxLoss(
-            n_labels, size, config.temperature, distance=BestRoll(n_rolls)
+            n_labels, size, config.temperature, distance=TranspositionSimilarity(n_transpositions)
         )
 
     def forward(self, embedded: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -134,8 +148,8 @@ class WithClasses(nn.Module):
         return self.metric(embedded, labels) + self.weight * of_classes
 
 
-def build(config: TrainConfig, n_rolls: int, n_labels: int, size: int) -> nn.Module:
+def build(config: TrainConfig, n_transpositions: int, n_labels: int, size: int) -> nn.Module:
     """Return the loss of a training over ``n_labels`` labels, of embeddings of ``size`` numbers."""
     if config.class_weight:
-        return WithClasses(config, n_rolls, n_labels, size)
-    return MetricLoss(config, n_rolls)
+        return WithClasses(config, n_transpositions, n_labels, size)
+    return MetricLoss(config, n_transpositions)

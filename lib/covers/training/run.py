@@ -11,7 +11,7 @@ from pathlib import Path
 from covers.errors import InputError, TrainingFailed
 from covers.io.files import sha256_of
 from covers.io.lake import Lake
-from covers.io.model_store import Model, model_id_of, register
+from covers.io.model_store import ModelRecord, model_id_of, register
 from covers.schemas.spectrograms import SPECTROGRAMS
 from covers.schemas.training_epochs import TRAINING_EPOCHS
 from covers.schemas.triplets import TRIPLETS
@@ -94,7 +94,7 @@ def train_models(
             config.to_dict(), strategy, request.triplet_seed, spectrograms.version,
             triplets.version, request.purpose,
         )  # fmt: skip
-        folder = request.base / model_id_of(config.network, *identity)
+        folder = request.base / model_id_of(config.architecture, *identity)
         if not request.resume:
             _forget(folder)
         trainings.append(Training(config, strategy, request.triplet_seed, str(folder)))
@@ -108,7 +108,7 @@ def train_models(
 
 def _run(lake: Lake, plan: Plan, request: Request, tell: Tell) -> None:
     """Launch the plan; tell what the ranks say, and write it to the trackers."""
-    names = [f"{t.config.network} on {t.strategy} triplets" for t in plan.trainings]
+    names = [f"{t.config.architecture} on {t.strategy} triplets" for t in plan.trainings]
     trackers: dict[int, Trackers] = {}
     finished, told = False, 0.0
     compiled = any(t.config.compile for t in plan.trainings)
@@ -153,9 +153,11 @@ def _register(lake: Lake, training: Training, request: Request) -> Trained:
     settings = config.to_dict() | {
         "strategy": training.strategy, "backend": request.backend, "workers": request.workers,
     }  # fmt: skip
-    model_id = model_id_of(config.network, folder.name, sha256_of(folder / FINAL))
+    model_id = model_id_of(config.architecture, folder.name, sha256_of(folder / FINAL))
     weights, last = str(folder / FINAL), newest.epochs[-1]
-    register(lake, Model(model_id, config.network, weights, settings, last, request.purpose))
+    register(
+        lake, ModelRecord(model_id, config.architecture, weights, settings, last, request.purpose)
+    )
     lake.upsert_rows([epoch_row(model_id, epoch) for epoch in newest.epochs], TRAINING_EPOCHS)
     return Trained(model_id, newest.epochs)
 

@@ -51,7 +51,7 @@ def generate(
 ) -> DataFrame:
     """Return rows of `triplets` as `sampling.generate`, mined; a strategy is named NAME-HOW.
 
-    Takes the columns of `candidates`, and recording_id, vector, n_rolls of all or some of them: a
+    Takes the columns of `candidates`, and recording_id, vector, n_transpositions of all or some of them: a
     recording without a vector is in no triplet. An anchor has no triplet where its bucket holds
     no partner for it (a cluster of a few recordings among many thousand).
 
@@ -82,7 +82,7 @@ def generate(
 
 
 def vectors_of(embeddings: DataFrame, model_id: str) -> DataFrame:
-    """Return recording_id, vector, n_rolls of one model; takes rows of `embeddings`.
+    """Return recording_id, vector, n_transpositions of one model; takes rows of `embeddings`.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def vectors_of(embeddings: DataFrame, model_id: str) -> DataFrame:
             f"embeddings must hold some of model {model_id!r}, got none; run embed_recordings first"
         )
     rolls = F.when(F.size("shape") == 2, F.col("shape")[0]).otherwise(1)  # pitch classes
-    return found.select("recording_id", "vector", rolls.alias("n_rolls"))
+    return found.select("recording_id", "vector", rolls.alias("n_transpositions"))
 
 
 def _of_bucket(group: pd.DataFrame, how: str) -> pd.DataFrame:
@@ -103,7 +103,7 @@ def _of_bucket(group: pd.DataFrame, how: str) -> pd.DataFrame:
     group = group.sort_values(["label", "family", "recording_id"], ignore_index=True)
     bucket = Bucket(
         np.stack(group["vector"].tolist()).astype(np.float32),
-        int(group["n_rolls"].iloc[0]),
+        int(group["n_transpositions"].iloc[0]),
         group["label"].factorize()[0],
         group["family"].factorize()[0],
     )
@@ -136,7 +136,7 @@ class Bucket:
     """Embeddings of unit norm (n, d), sorted by label, with their labels and families as numbers."""
 
     vectors: np.ndarray
-    n_rolls: int
+    n_transpositions: int
     labels: np.ndarray
     families: np.ndarray
 
@@ -152,10 +152,10 @@ class Bucket:
         return np.sqrt(np.maximum(2 - 2 * self.similarity(a, b).astype(float), 0))
 
     def _rolls(self, rows: np.ndarray) -> list[np.ndarray]:
-        by_pitch = self.vectors[rows].reshape(len(rows), self.n_rolls, -1)
+        by_pitch = self.vectors[rows].reshape(len(rows), self.n_transpositions, -1)
         return [
             np.roll(by_pitch, s, axis=1).reshape(len(rows), self.vectors.shape[1])
-            for s in range(self.n_rolls)
+            for s in range(self.n_transpositions)
         ]
 
     def positives(
@@ -223,7 +223,7 @@ class Bucket:
         for without, mask in parts:
             left = faiss.IDSelectorNot(faiss.IDSelectorBatch(without)) if len(without) else None
             search = min(k + largest + (0 if len(without) else _POOL), len(self.labels))
-            step = max(1, _BLOCK // (self.n_rolls * search))
+            step = max(1, _BLOCK // (self.n_transpositions * search))
             where = np.flatnonzero(mask)
             for at in (where[i : i + step] for i in range(0, len(where), step)):
                 found, similar = self._search(index, rows[at], search, k, left)

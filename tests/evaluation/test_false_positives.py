@@ -21,7 +21,7 @@ def test_wrong_answers_are_the_nearest_strangers_with_the_stretch_they_share():
     d = np.ones((4, 4)) - np.eye(4)
     d[0, 1] = d[1, 0] = 0.1  # a cover
     d[0, 2] = d[2, 0] = 0.2
-    first, *others = systems.wrong_answers(d, data)
+    first, *others = systems.false_positives(d, data)
     assert len(others) == 4
     assert (first["title"], first["its title"], first["distance"]) == ("one", "three", 0.2)
     assert seconds(first["match here"]) == pytest.approx(10, abs=7)

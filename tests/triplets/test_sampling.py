@@ -202,7 +202,7 @@ def test_what_cannot_be_drawn_is_refused():
 def buckets(draw_):
     """Embeddings with labels in families (works), or across them (clusters)."""
     rng = np.random.default_rng(draw_(st.integers(0, 10_000)))
-    n, n_rolls = draw_(st.integers(1, 60)), draw_(st.sampled_from([1, 3]))
+    n, n_transpositions = draw_(st.integers(1, 60)), draw_(st.sampled_from([1, 3]))
     vectors = rng.standard_normal((n, 6)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     labels = np.unique(np.sort(rng.integers(0, draw_(st.integers(1, 8)), n)), return_inverse=True)[
@@ -210,13 +210,15 @@ def buckets(draw_):
     ]
     across = draw_(st.booleans())
     families = rng.integers(0, 5, n) if across else labels // draw_(st.integers(1, 3))
-    return mining.Bucket(vectors, n_rolls, labels, families)
+    return mining.Bucket(vectors, n_transpositions, labels, families)
 
 
 def naive_similarities(bucket):
     """All pairs at the best roll, in loops."""
-    rows = bucket.vectors.reshape(len(bucket.vectors), bucket.n_rolls, -1).astype(float)
-    rolled = [np.roll(rows, s, axis=1).reshape(len(rows), -1) for s in range(bucket.n_rolls)]
+    rows = bucket.vectors.reshape(len(bucket.vectors), bucket.n_transpositions, -1).astype(float)
+    rolled = [
+        np.roll(rows, s, axis=1).reshape(len(rows), -1) for s in range(bucket.n_transpositions)
+    ]
     return np.max([bucket.vectors @ r.T for r in rolled], axis=0)
 
 
@@ -278,7 +280,9 @@ def test_mined_triplets_of_a_lake_are_near_and_the_same_whatever_the_partitions(
     unit = {r[0]: v / np.linalg.norm(v) for r in rows for v in [rng.standard_normal(4)]}
     left_out = rows[0][0]
     made = [(i, v.tolist(), 1) for i, v in unit.items() if i != left_out]
-    vectors = spark.createDataFrame(made, "recording_id string, vector array<float>, n_rolls int")
+    vectors = spark.createDataFrame(
+        made, "recording_id string, vector array<float>, n_transpositions int"
+    )
 
     def mined(found, how):
         names = ["clique", "augmentation"]

@@ -16,7 +16,7 @@ def known(n_works, *, split="validation", config=None, seed=0, noise=0.7):
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     ids = np.array([f"r{i}" for i in range(len(vectors))])
     about = {r: (f"title {i // 2}", "", f"w{i // 2}", split) for i, r in enumerate(ids.tolist())}
-    return Known(Network("m", None, {"network": "cnn"} | (config or {})), ids, vectors, about)
+    return Known(Network("m", None, {"architecture": "cnn"} | (config or {})), ids, vectors, about)
 
 
 NONE = np.full(2, np.nan)  # scores of alignment
@@ -46,28 +46,26 @@ def test_few_validation_works_are_too_few():
 SAID = {"slope": -9.0, "intercept": 7.0, "n_covers": 3, "n_others": 5, "slope_of_alignment": 0.0}
 
 
-@pytest.mark.parametrize(("n_works", "kind"), [(SMALL, "distance"), (LARGE, "deviation")])
+@pytest.mark.parametrize(("n_works", "kind"), [(SMALL, "distance"), (LARGE, "s_norm")])
 def test_the_models_card_comes_before_the_lake(n_works, kind):
-    other = "deviation" if kind == "distance" else "distance"
-    for said, taken in ((kind, True), (other, False), (f"{kind} and alignment", False)):
+    other = "s_norm" if kind == "distance" else "distance"
+    for said, taken in ((kind, True), (other, False), (f"{kind}_alignment", False)):
         lake = known(n_works, config={"calibration": {said: SAID}})
         assert (lake.calibration.to_dict() == SAID) == taken
 
 
 def test_what_was_aligned_is_as_sure_as_that_line_says_and_the_rest_by_the_other():
     aligned = SAID | {"slope_of_alignment": 2.0, "intercept": 1.0}
-    lake = known(
-        LARGE, config={"calibration": {"deviation": SAID, "deviation and alignment": aligned}}
-    )
+    lake = known(LARGE, config={"calibration": {"s_norm": SAID, "s_norm_alignment": aligned}})
     odds = lake.log_odds(np.array([1.0, 1.0, 1.0]), np.array([np.nan, 0.0, 3.0]))
     assert odds.tolist() == [-2, -8, -2]
-    lake = known(LARGE, config={"calibration": {"deviation": SAID}})
+    lake = known(LARGE, config={"calibration": {"s_norm": SAID}})
     assert lake.log_odds(np.ones(2), np.array([np.nan, 3.0])).tolist() == [-2, -2]
 
 
 def test_without_a_lake_only_the_card_says_how_sure():
     nothing = lambda card: Known(  # noqa: E731
-        Network("m", None, {"network": "cnn"} | card), np.array([]), np.empty((0, 1)), {}
+        Network("m", None, {"architecture": "cnn"} | card), np.array([]), np.empty((0, 1)), {}
     )
     assert nothing({}).sure(np.ones(1), NONE[:1], 1) == [{}]
     (said,) = nothing({"calibration": {"distance": SAID}}).sure(np.ones(1), NONE[:1], 1)
@@ -123,14 +121,14 @@ def test_deviations_of_a_search_are_as_in_loops():
 
 def test_a_recording_that_is_near_to_everything_is_nobodys_cover():
     lake = with_a_hub()
-    hub, ahead = len(lake.ids) - 1, {"distance": 0, "deviation": 0}
+    hub, ahead = len(lake.ids) - 1, {"distance": 0, "s_norm": 0}
     for row in range(0, hub, 2):
         to_all = index.distances_to(lake.vectors[[row]], lake.vectors, 1)
         order = lake.nearest(lake.vectors[[row]], len(lake.ids), None)[0].tolist()
         ahead["distance"] += to_all[hub] < to_all[row + 1]
-        ahead["deviation"] += order.index(hub) < order.index(row + 1)
+        ahead["s_norm"] += order.index(hub) < order.index(row + 1)
     assert ahead["distance"] > LARGE / 2
-    assert ahead["deviation"] < ahead["distance"] / 4
+    assert ahead["s_norm"] < ahead["distance"] / 4
 
 
 def test_two_files_are_compared_with_what_is_usual_in_the_lake():

@@ -1,7 +1,7 @@
 """Our Qmax beside essentia's on the same recordings; where they part, whether by features or by algorithm.
 
 ess/bin/python benchmarks/essentia_qmax.py --manifest M --audio-root D --out essentia.npz   # see there
-python -m benchmarks.rivals --manifest M --audio-root D --essentia essentia.npz
+python -m benchmarks.baselines --manifest M --audio-root D --essentia essentia.npz
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def main() -> None:
         grid.add_row(
             title,
             f"{value.value:.3f} ({value.low:.3f} to {value.high:.3f})",
-            f"{judged['nn_accuracy'].mean():.3f}",
+            f"{judged['triplet_accuracy'].mean():.3f}",
             f"{lead.value:+.3f} ({lead.low:+.3f} to {lead.high:+.3f})",
         )
     Console(width=120).print(grid)

@@ -12,7 +12,7 @@ from covers.retrieval import embed
 def test_shipped_network_is_what_its_card_says_and_loads():
     network = registry.resolve(None, "shipped")
     assert hashlib.sha256(network.weights).hexdigest() == network.config["sha256"]
-    embed.load(network.config["network"], network.weights, 0)
+    embed.load(network.config["architecture"], network.weights, 0)
     assert "covers80" not in json.dumps(network.config)
 
 

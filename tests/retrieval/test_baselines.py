@@ -95,7 +95,7 @@ def test_distance_matrices_are_symmetric_with_a_zero_diagonal(name):
 
 def test_standardized_distances_are_the_mean_of_both_recordings_scores():
     d = scoring.symmetric(np.random.default_rng(0).random((6, 6)))
-    found = scoring.standardized(d)
+    found = scoring.s_normalized(d)
     for i, j in ((0, 1), (2, 5)):
         of_i, of_j = (np.delete(d[k], k) for k in (i, j))
         scores = [(d[i, j] - x.mean()) / x.std() for x in (of_i, of_j)]
@@ -103,7 +103,7 @@ def test_standardized_distances_are_the_mean_of_both_recordings_scores():
 
 
 def test_deviations_of_a_set_as_searched_are_as_in_loops():
-    """Queries at two tempi, candidates at their own; what is usual for each without itself."""
+    """Queries at two tempo_factors, candidates at their own; what is usual for each without itself."""
     rng = np.random.default_rng(3)
     x = rng.normal(size=(6, 2, 24))
     x /= np.linalg.norm(x, axis=2, keepdims=True)
@@ -121,7 +121,7 @@ def test_deviations_of_a_set_as_searched_are_as_in_loops():
 
 def test_fusing_a_system_with_itself_in_another_unit_is_the_system():
     d = scoring.symmetric(np.random.default_rng(1).random((6, 6)))
-    np.testing.assert_allclose(scoring.fused(d, 40 * d), scoring.standardized(d), atol=1e-12)
+    np.testing.assert_allclose(scoring.fuse(d, 40 * d), scoring.s_normalized(d), atol=1e-12)
 
 
 def test_fusion_is_right_where_each_system_is_right_once():
@@ -130,9 +130,9 @@ def test_fusion_is_right_where_each_system_is_right_once():
     one, other = near.copy(), near.copy()
     for d, (right, wrong) in ((one, ((0, 1), (2, 1))), (other, ((2, 3), (0, 3)))):
         d[right], d[wrong] = 0.1, 0.8
-    fused = scoring.fused(*(np.minimum(d, d.T) for d in (one, other)))
-    assert fused[0].argsort()[0] == 1
-    assert fused[2].argsort()[0] == 3
+    fuse = scoring.fuse(*(np.minimum(d, d.T) for d in (one, other)))
+    assert fuse[0].argsort()[0] == 1
+    assert fuse[2].argsort()[0] == 3
 
 
 def test_embedding_of_a_recording_rolled_by_any_key_is_the_same():
@@ -147,7 +147,7 @@ def test_embedding_of_a_recording_rolled_by_any_key_is_the_same():
 
 def test_untrained_network_is_the_same_for_the_same_seed():
     config = untrained().config
-    a, b = (embed.load.__wrapped__(config["network"], None, 0) for _ in range(2))
+    a, b = (embed.load.__wrapped__(config["architecture"], None, 0) for _ in range(2))
     assert all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
 
 
@@ -159,7 +159,7 @@ def test_embedding_has_unit_norm_even_of_half_a_second():
 
 
 def test_recordings_heard_at_several_tempi_are_as_near_as_in_loops():
-    """Each of a pair asks once at all its tempi, and the other answers at its own."""
+    """Each of a pair asks once at all its tempo_factors, and the other answers at its own."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(5, 3, 24))
     x /= np.linalg.norm(x, axis=2, keepdims=True)
@@ -183,9 +183,12 @@ def test_a_recording_played_faster_is_nearer_once_it_is_heard_at_other_tempi():
     faster = [stretch_time(c, 0.8) for c in x]
     near = [
         scoring.of_embeddings(
-            np.stack([embed.at_tempi(net, c, tempi, crop_frames=None) for c in (*x, *faster)]), 12
+            np.stack(
+                [embed.at_tempi(net, c, tempo_factors, crop_frames=None) for c in (*x, *faster)]
+            ),
+            12,
         )
-        for tempi in ((1.0,), (1.0, 0.8, 1.25))
+        for tempo_factors in ((1.0,), (1.0, 0.8, 1.25))
     ]
     own, several = ([d[i, 6 + i] for i in range(6)] for d in near)
     assert np.mean(several) < 0.8 * np.mean(own)

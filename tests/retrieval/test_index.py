@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from tests.retrieval.test_known import known
 
 from covers.models.similarity import distance, similarity_matrix
 from covers.retrieval import index as nearest
 from covers.retrieval.reference_set import index_of
-from tests.retrieval.test_known import known
 
 N_ROLLS, D = 12, 48
 
@@ -27,11 +27,13 @@ def ids_of(n):
     return np.array([f"r{i}" for i in range(n)])
 
 
-@pytest.mark.parametrize("n_rolls", [1, 12])
-def test_exact_distances_are_those_of_the_training(n_rolls):
+@pytest.mark.parametrize("n_transpositions", [1, 12])
+def test_exact_distances_are_those_of_the_training(n_transpositions):
     x = embeddings(30)
-    expected = distance(similarity_matrix(torch.from_numpy(x[:1]), torch.from_numpy(x), n_rolls))[0]
-    found = nearest.distances_to(x[:1], x, n_rolls)
+    expected = distance(
+        similarity_matrix(torch.from_numpy(x[:1]), torch.from_numpy(x), n_transpositions)
+    )[0]
+    found = nearest.distances_to(x[:1], x, n_transpositions)
     np.testing.assert_allclose(found[1:], expected.numpy()[1:], atol=1e-5)
     assert found[0] < 1e-3
 

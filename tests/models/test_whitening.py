@@ -74,9 +74,9 @@ def test_whitening_forgets_the_head_before_it_and_how_recordings_were_dealt(netw
 
 
 def test_a_narrower_head_keeps_the_directions_that_vary_most():
-    """Six towers tell 384 channels, of which 320 are kept: those that are louder than the rest."""
+    """Six backbones tell 384 channels, of which 320 are kept: those that are louder than the rest."""
     torch.manual_seed(1)
-    network = networks.build("covernet", towers=6).eval()
+    network = networks.build("covernet", backbones=6).eval()
     spreads = torch.randn(900, 384, 12)
     spreads[:, 320:] *= 1e-2
     x = telling(network, spreads)

@@ -38,7 +38,7 @@ def made(spark, tmp_path):
     for seed, name in enumerate(("covernet", "covernet", "cnn")):
         torch.manual_seed(seed)
         save_file(networks.build(name).state_dict(), tmp_path / f"{seed}.safetensors")
-    (tmp_path / "2.json").write_text('{"network": "cnn", "seed": 2}')
+    (tmp_path / "2.json").write_text('{"architecture": "cnn", "seed": 2}')
     return tmp_path
 
 
@@ -52,12 +52,12 @@ def test_joined_towers_are_the_parts_own_and_the_head_is_one_of_training_recordi
     files = (made / "0.safetensors", made / "1.safetensors")
     lake = run(spark, made, join_networks, "--models", *files)
     model = newest(lake, "covernet")
-    assert model.metrics == {"towers": 2, "recordings": (WORKS - 2) * VERSIONS}
+    assert model.metrics == {"backbones": 2, "recordings": (WORKS - 2) * VERSIONS}
     joined = embed.load("covernet", Path(model.path).read_bytes(), 0)
-    for tower, path in zip(joined.towers, files, strict=True):
-        (own,) = embed.load("covernet", path.read_bytes(), 0).towers
+    for backbone, path in zip(joined.backbones, files, strict=True):
+        (own,) = embed.load("covernet", path.read_bytes(), 0).backbones
         for name, weight in own.state_dict().items():
-            torch.testing.assert_close(tower.state_dict()[name], weight)
+            torch.testing.assert_close(backbone.state_dict()[name], weight)
     lake = run(spark, made, embed_recordings)  # the joined one is the newest
     rows = lake.read(EMBEDDINGS).where(f"model_id = '{model.model_id}'").collect()
     assert len(rows) == WORKS * VERSIONS
@@ -75,9 +75,9 @@ def test_joining_again_finds_the_same_network(spark, made):
 
 def test_a_joined_network_does_not_take_over_what_a_card_says_of_distances():
     shipped = registry.resolve(None, "shipped")
-    assert {"alignment_s", "calibration", "tempi", "windows_s"} <= set(shipped.config)
+    assert {"frame_s", "calibration", "tempo_factors", "segment_s"} <= set(shipped.config)
     config = ensemble.config_of([shipped, registry.untrained()])
-    assert not {"alignment_s", "calibration", "tempi", "windows_s", "sha256"} & set(config)
+    assert not {"frame_s", "calibration", "tempo_factors", "segment_s", "sha256"} & set(config)
     assert (config["crop_s"], config["joined"][1]) == (60.0, "untrained-covernet")
 
 
