@@ -28,8 +28,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.made_triplets import made_tensor, snapshots
 from covers.audio import quantize
-from covers.io.lake import Snapshot
-from covers.training.dataset import read_rows, tensor_store
+from covers.io.delta_reader import Snapshot, read_rows
+from covers.training.dataset import tensor_store
 
 COLUMNS = ["recording_id", "shape", "scale", "offset", "tensor"]
 RIVAL = """

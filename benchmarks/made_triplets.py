@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from covers.audio.features import parameters
 from covers.audio.spectrograms_table import packed
-from covers.io.lake import Snapshot
+from covers.io.delta_reader import Snapshot
 from covers.schemas.triplets import TRIPLETS
 
 SECONDS = 60.0  # of a recording

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from covers.io.lake import Snapshot
+from covers.io.delta_reader import Snapshot
 from covers.schemas.spectrograms import SPECTROGRAMS
 from covers.schemas.triplets import TRIPLETS
 from covers.training import checkpoints, launchers, loop

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from covers.errors import InputError, TrainingFailed
+from covers.io import delta_reader
 from covers.io.lake import Lake
 from covers.io.model_store import newest
 from covers.models import networks
@@ -50,7 +51,7 @@ def test_petastorm_reads_every_row_every_time(tiny):
     # Unmended, petastorm 0.13.1 loses rows in about a third of reads: twenty in a row are safe.
     snapshot = tiny.snapshot(SPECTROGRAMS)
     for _ in range(20):
-        batches = dataset.read_rows(snapshot, ["recording_id"])
+        batches = delta_reader.read_rows(snapshot, ["recording_id"])
         assert sum(len(b["recording_id"]) for b in batches) == WORKS * VERSIONS
 
 
@@ -59,15 +60,15 @@ def test_row_count_that_deltas_log_does_not_give_is_refused(tiny):
 
     wrong = replace(tiny.snapshot(SPECTROGRAMS), n_rows=7)
     with pytest.raises(RuntimeError, match=f"must be 7, got {WORKS * VERSIONS} by petastorm"):
-        list(dataset.read_rows(wrong, ["recording_id"]))
+        list(delta_reader.read_rows(wrong, ["recording_id"]))
 
 
-@pytest.mark.parametrize("reader", dataset.READERS)
+@pytest.mark.parametrize("reader", delta_reader.READERS)
 def test_a_table_without_rows_has_none(tiny, reader):
     from dataclasses import replace
 
     empty = replace(tiny.snapshot(SPECTROGRAMS), n_rows=0, paths=())
-    assert list(dataset.read_rows(empty, ["recording_id"], reader=reader)) == []
+    assert list(delta_reader.read_rows(empty, ["recording_id"], reader=reader)) == []
 
 
 @pytest.mark.parametrize("reader", ["petastorm", "arrow"])

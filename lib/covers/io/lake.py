@@ -21,6 +21,7 @@ from pyspark.storagelevel import StorageLevel
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random
 
 from covers.errors import InputError, SchemaMismatch
+from covers.io.delta_reader import Snapshot
 from covers.schemas.table import Table
 
 _CONFLICTS = tuple(
@@ -33,16 +34,6 @@ _again_on_conflict = Retrying(  # every one of them ends with nothing written
     reraise=True,
 )
 _UPKEEP = ("OPTIMIZE", "REORG", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES")
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """Exactly the files of one version of a table, for readers that are not Spark."""
-
-    table: str
-    version: int
-    paths: tuple[str, ...]
-    n_rows: int
 
 
 @dataclass

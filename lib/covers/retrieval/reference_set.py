@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from covers.errors import InputError
+from covers.io.delta_reader import read_rows
 from covers.io.lake import Lake
 from covers.models.registry import Network
 from covers.retrieval import calibration, score_norm, scoring
@@ -23,7 +24,6 @@ from covers.retrieval.calibration import Calibration
 from covers.retrieval.score_norm import Usual
 from covers.schemas.embeddings import EMBEDDINGS
 from covers.schemas.recordings import RECORDINGS
-from covers.training.dataset import read_rows
 
 _MIN_WORKS = 5
 _ORDERED, _ORDERED_BY_INDEX = 100, 20  # nearest that are put in order by their deviations

@@ -26,57 +26,10 @@ import torch
 from covers.audio import augmentation, quantize
 from covers.audio.spectrograms_table import chosen
 from covers.errors import InputError
-from covers.io.lake import Snapshot
+from covers.io.delta_reader import Snapshot, read_rows
 from covers.training.config import TrainConfig
 
 Made = TypeVar("Made")
-READERS = ("petastorm", "arrow")
-
-
-def read_rows(
-    snapshot: Snapshot, columns: list[str], *, reader: str = "petastorm"
-) -> Iterator[dict[str, np.ndarray]]:
-    """Yield batches of columns of all rows of a snapshot, by petastorm or by pyarrow.
-
-    Raises
-    ------
-    RuntimeError
-        If the number of rows read is not the number that Delta's log gives.
-    """
-    if not snapshot.n_rows:
-        return
-    n_rows = 0
-    for batch in (
-        _petastorm(snapshot, columns) if reader == "petastorm" else _arrow(snapshot, columns)
-    ):
-        n_rows += len(batch[columns[0]])
-        yield batch
-    if n_rows != snapshot.n_rows:
-        raise RuntimeError(
-            f"rows read of {snapshot.table} version {snapshot.version} must be {snapshot.n_rows}, "
-            f"got {n_rows} by {reader}"
-        )
-
-
-def _petastorm(snapshot: Snapshot, columns: list[str]) -> Iterator[dict[str, np.ndarray]]:
-    from covers.io import petastorm_compat  # noqa: F401, I001 (before petastorm)
-    from petastorm import make_batch_reader
-
-    urls = [path if "://" in path else f"file://{path}" for path in snapshot.paths]
-    with make_batch_reader(
-        urls, schema_fields=columns, shuffle_row_groups=False, num_epochs=1,
-        reader_pool_type="thread", workers_count=1,
-    ) as reader:  # fmt: skip
-        for batch in reader:
-            yield batch._asdict()
-
-
-def _arrow(snapshot: Snapshot, columns: list[str]) -> Iterator[dict[str, np.ndarray]]:
-    import pyarrow.dataset as ds
-
-    for batch in ds.dataset(list(snapshot.paths)).to_batches(columns=columns):
-        if batch.num_rows:
-            yield {c: batch.column(c).to_numpy(zero_copy_only=False) for c in columns}
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,27 @@ from __future__ import annotations
 
 import torch
 from pytorch_metric_learning import losses, miners
+from pytorch_metric_learning.distances import BaseDistance
 from torch import nn
 
-from covers.models.similarity import TranspositionSimilarity, paired_distance, similarity_matrix
+from covers.models.similarity import paired_distance, similarity_matrix
 from covers.training.config import TrainConfig
+
+
+class TranspositionSimilarity(BaseDistance):
+    """The similarity as pytorch-metric-learning's losses want it (larger = nearer)."""
+
+    def __init__(self, n_transpositions: int) -> None:
+        super().__init__(normalize_embeddings=False, is_inverted=True)
+        self.n_transpositions = n_transpositions
+
+    def compute_mat(self, query_emb: torch.Tensor, ref_emb: torch.Tensor) -> torch.Tensor:
+        """Return all similarities of queries and references."""
+        return similarity_matrix(query_emb, ref_emb, self.n_transpositions)
+
+    def pairwise_distance(self, query_emb: torch.Tensor, ref_emb: torch.Tensor) -> torch.Tensor:
+        """Return row-wise similarities."""
+        return 1 - paired_distance(query_emb, ref_emb, self.n_transpositions).pow(2) / 2
 
 
 def triplet_loss(

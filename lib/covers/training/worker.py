@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import save_file
 
 from covers.errors import InputError, TrainingFailed
-from covers.io.lake import Snapshot
+from covers.io.delta_reader import Snapshot
 from covers.training import dataset, loop
 from covers.training.config import TrainConfig
 from covers.training.heartbeat import Speaker
