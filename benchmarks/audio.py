@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from benchmarks.measure import CORES, session, timed
-from covers.audio import recordings_table, sandbox, spectrograms_table
+from covers.audio import extract, recordings_table, sandbox, spectrograms_table
 from covers.audio.features import Parameters, parameters
 from covers.io import files
 
@@ -55,7 +55,7 @@ def hours_long(path: str) -> None:
 def plain(job: tuple[list[str], Parameters]) -> int:
     """Decode and pack files one after the other."""
     torch.set_num_threads(1)
-    return sum(len(spectrograms_table.decoded(path, job[1])) for path in job[0])
+    return sum(len(extract.extract_segments(path, job[1])) for path in job[0])
 
 
 def loop(paths: list[str], p: Parameters, pool: multiprocessing.pool.Pool) -> None:
@@ -72,7 +72,7 @@ def peak_of(path: str, p: Parameters) -> float:
 
     def work(pipe: multiprocessing.connection.Connection) -> None:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        spectrograms_table.decoded(path, p)
+        extract.extract_segments(path, p)
         pipe.send((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 
     ours, theirs = multiprocessing.Pipe()

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from benchmarks.measure import CORES
-from covers.audio import spectrograms_table
+from covers.audio import extract
 from covers.audio.features import parameters
 from covers.evaluation.bootstrap import bootstrap, paired_difference
 from covers.evaluation.metrics import per_query, queries
@@ -35,9 +35,7 @@ def main() -> None:
     paths = [str(args.audio_root / row["path"]) for row in rows]
     works = np.array([row["work_id"] for row in rows])
     with ProcessPoolExecutor(CORES) as pool:
-        chromas = list(
-            pool.map(partial(spectrograms_table.tensor_of, p=parameters("chroma")), paths)
-        )
+        chromas = list(pool.map(partial(extract.compute_tensor, p=parameters("chroma")), paths))
     with np.load(args.essentia) as held:
         theirs = held["distances"]
         frames = [held[name].astype(float) for name in sorted(held.files) if name != "distances"]

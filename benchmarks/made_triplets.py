@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from covers.audio.extract import pack_segments
 from covers.audio.features import parameters
-from covers.audio.spectrograms_table import packed
 from covers.io.delta_reader import Snapshot
 from covers.schemas.triplets import TRIPLETS
 
@@ -52,7 +52,7 @@ def _spectrograms(representation: str, n: int) -> Iterator[pa.Table]:
             [
                 {"recording_id": _name(number), "sha256": "0" * 64} | row
                 for number in range(first, min(first + A_FILE, n))
-                for row in packed(made_tensor(representation, number), p)
+                for row in pack_segments(made_tensor(representation, number), p)
             ]
         )
 

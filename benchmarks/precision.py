@@ -16,7 +16,7 @@ import torch
 from rich.console import Console
 from rich.table import Table as Grid
 
-from covers.audio import quantize, recordings_table, spectrograms_table
+from covers.audio import extract, quantize, recordings_table
 from covers.audio.features import parameters
 from covers.models import registry
 from covers.retrieval import scoring
@@ -34,8 +34,8 @@ def float16(x: np.ndarray) -> tuple[np.ndarray, int]:
 
 def bits(x: np.ndarray, n: int) -> tuple[np.ndarray, int]:
     """Store in n <= 8 bits, one a byte."""
-    data, scale, offset = quantize.pack(x, levels=2**n)
-    return quantize.unpack(data, x.shape, scale, offset), len(data)
+    data, scale, offset = quantize.quantize(x, levels=2**n)
+    return quantize.dequantize(data, x.shape, scale, offset), len(data)
 
 
 WAYS = {
@@ -94,7 +94,7 @@ def main() -> None:
         grid = Grid("tensors", "stored as", "MB an hour", *MEASURES)
         for name in ("chroma", "log_mel"):
             p = parameters(name)
-            exact = [spectrograms_table.tensor_of(path, p) for path in paths]
+            exact = [extract.compute_tensor(path, p) for path in paths]
             hours = sum(x.shape[1] for x in exact) / p.frames_per_second / 3600
             by = distances if name == "chroma" else log_mel_distances
             right = by(exact)

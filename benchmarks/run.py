@@ -18,8 +18,8 @@ from rich.table import Table as Grid
 
 from benchmarks.measure import timed
 from covers.audio import quantize, sandbox
+from covers.audio.extract import compute_tensor
 from covers.audio.features import parameters
-from covers.audio.spectrograms_table import tensor_of
 from covers.models import networks
 from covers.retrieval.baselines import qmax
 from covers.synthesis import symbolic_features
@@ -58,7 +58,7 @@ def of_versions() -> list[tuple[str, float, str]]:
 
         def by_sound() -> None:
             row = write_version(tune, spec, 0, Path(folder), "train")
-            tensor_of(f"{folder}/{row['path']}", p)
+            compute_tensor(f"{folder}/{row['path']}", p)
 
         sounded = timed(by_sound)
     per_minute = f"{60 / written:,.0f} beside {60 / sounded:,.0f} versions a minute, one core"
@@ -74,15 +74,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = song(folder)
         mel, chroma = parameters("log_mel"), parameters("chroma")
-        ours, theirs = timed(lambda: tensor_of(path, mel)), timed(lambda: librosa_mel(path))
+        ours, theirs = timed(lambda: compute_tensor(path, mel)), timed(lambda: librosa_mel(path))
         rows.append(("log_mel of 3 min of MP3", ours, f"{theirs / ours:.1f} x librosa's speed"))
-        plain = timed(lambda: tensor_of(path, chroma))
+        plain = timed(lambda: compute_tensor(path, chroma))
         rows.append(("chroma of the same", plain, f"{SECONDS / plain:.0f} x real time, one core"))
-        boxed = timed(lambda: sandbox.call(tensor_of, path, chroma, limits=sandbox.Limits()))
+        boxed = timed(lambda: sandbox.call(compute_tensor, path, chroma, limits=sandbox.Limits()))
         rows.append(("the same in the sandbox", boxed, f"{boxed / plain:.2f} of the time without"))
-        tensor = tensor_of(path, chroma)
-    data, scale, offset = quantize.pack(tensor)
-    unpacked = timed(lambda: quantize.unpack(data, tensor.shape, scale, offset))
+        tensor = compute_tensor(path, chroma)
+    data, scale, offset = quantize.quantize(tensor)
+    unpacked = timed(lambda: quantize.dequantize(data, tensor.shape, scale, offset))
     share = len(data) / tensor.astype(np.float32).nbytes
     rows.append(("unpack its tensor", unpacked, f"{share:.0%} of float32's size"))
     network = networks.build("covernet").eval()

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from benchmarks.measure import network_distances, some_songs
-from covers.audio import spectrograms_table
+from covers.audio import extract
 from covers.audio.features import compute, fold, parameters
 from covers.evaluation.bootstrap import bootstrap
 from covers.evaluation.metrics import per_query
@@ -111,9 +111,7 @@ def real_pairs(manifest: str, root: str) -> Iterable[tuple[np.ndarray, np.ndarra
     with open(manifest, newline="") as file:
         rows = [(r["work_id"], str(Path(root) / r["path"])) for r in csv.DictReader(file)]
     works = [work for work, _ in rows]
-    known = {
-        p: spectrograms_table.tensor_of(p, CHROMA) for work, p in rows if works.count(work) > 1
-    }
+    known = {p: extract.compute_tensor(p, CHROMA) for work, p in rows if works.count(work) > 1}
     for (work, a), (other, b) in combinations(rows, 2):
         if work == other:
             yield known[a], known[b]

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import argparse
 
-from covers.audio import features, sandbox, spectrograms_table
-from covers.cli.job import Job, Summary, job_parser
+from covers.audio import extract, features, quarantine_table, sandbox, spectrograms_table
+from covers.cli.console import Summary
+from covers.cli.job import Job
+from covers.cli.parser import job_parser
 from covers.io.lake import Lake, settled
 from covers.schemas.quarantine import QUARANTINE
 from covers.schemas.recordings import NOTES, RECORDINGS
@@ -43,12 +45,14 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     wanted = lake.read(RECORDINGS).where(f"state = 'present' AND codec <> '{NOTES}'")
     lake.ensure(SPECTROGRAMS)
     known = lake.spark.table(lake.identifier(SPECTROGRAMS))
-    new = settled(spectrograms_table.not_decoded(wanted, known, p))
+    new = settled(spectrograms_table.select_undecoded(wanted, known, p))
     outcomes = spectrograms_table.decode_recordings(new, p, sandbox.Limits()).persist()
-    lake.upsert(spectrograms_table.good(outcomes), SPECTROGRAMS)
-    lake.n_quarantined = lake.upsert(spectrograms_table.bad(outcomes, "decode_audio"), QUARANTINE)
+    lake.upsert(spectrograms_table.valid_rows(outcomes), SPECTROGRAMS)
+    lake.n_quarantined = lake.upsert(
+        quarantine_table.quarantine_rows(outcomes, "decode_audio"), QUARANTINE
+    )
     return spectrograms_table.decode_summary(outcomes) | {
-        "parameters": spectrograms_table.parameters_id(p),
+        "parameters": extract.parameters_id(p),
         "read": wanted.count(),
         "quarantined": lake.n_quarantined,
     }

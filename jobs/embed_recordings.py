@@ -11,7 +11,9 @@ from __future__ import annotations
 import argparse
 
 from covers.audio import spectrograms_table
-from covers.cli.job import Job, Summary, job_parser
+from covers.cli.console import Summary
+from covers.cli.job import Job
+from covers.cli.parser import job_parser
 from covers.io.lake import Lake
 from covers.models import registry
 from covers.retrieval import embed
@@ -31,7 +33,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Embed what this model has not seen."""
     network = registry.resolve(lake, args.model)
     lake.ensure(EMBEDDINGS)
-    wanted = spectrograms_table.of_one_kind(
+    wanted = spectrograms_table.select_parameters(
         lake.read(SPECTROGRAMS), network.config["representation"]
     )
     known = lake.spark.table(lake.identifier(EMBEDDINGS))

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import argparse
 
-from covers.audio import recordings_table, spectrograms_table
+from covers.audio import quarantine_table, recordings_table
 from covers.catalog.matching import with_track_ids
-from covers.cli.job import Job, Summary, job_parser
+from covers.cli.console import Summary
+from covers.cli.job import Job
+from covers.cli.parser import job_parser
 from covers.io.lake import Lake
 from covers.schemas.quarantine import QUARANTINE
 from covers.schemas.recordings import RECORDINGS
@@ -47,7 +49,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     found = with_track_ids(lake, recordings_table.good(outcomes))
     gone = recordings_table.removed(lake, found, args.data_set)
     lake.upsert(found.unionByName(gone), RECORDINGS)
-    bad = spectrograms_table.bad(outcomes, "ingest_recordings")
+    bad = quarantine_table.quarantine_rows(outcomes, "ingest_recordings")
     lake.n_quarantined = lake.upsert(bad, QUARANTINE)
     reasons = [{"reason": r[0], "files": r[1]} for r in bad.groupBy("reason").count().collect()]
     counts = {"read": len(listed), "recordings": found.count(), "quarantined": lake.n_quarantined}

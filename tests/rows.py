@@ -9,7 +9,7 @@ WORKS, VERSIONS, FRAMES = 10, 3, 60  # of the tiny lake that training is tested 
 
 def spectrogram_row(recording_id, tensor):
     """A row of `spectrograms` that holds this chroma, four frames a second."""
-    data, scale, offset = quantize.pack(tensor)
+    data, scale, offset = quantize.quantize(tensor)
     return (
         recording_id, "chroma", "p", 0, "{}", "0" * 64, 0.0, tensor.shape[1] / 4.0, 4.0,
         [int(n) for n in tensor.shape], "uint8", scale, offset, data,

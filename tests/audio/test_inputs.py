@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from covers.audio import decode, recordings_table, sandbox, spectrograms_table
+from covers.audio import decode, extract, recordings_table, sandbox
 from covers.audio.features import compute, parameters
 
 A4 = 69 - 24  # its bin in log_frequency
@@ -20,7 +20,7 @@ def tone(hertz=440.0, seconds=3.0, rate=16_000):
 
 
 def strongest(path):
-    x = spectrograms_table.tensor_of(str(path), parameters("log_frequency"))
+    x = extract.compute_tensor(str(path), parameters("log_frequency"))
     return int(x[:, 2:-2].mean(axis=1).argmax())
 
 
@@ -32,7 +32,7 @@ def test_width_of_the_samples_changes_nothing_that_matters(tmp_path, subtype, co
     sf.write(tmp_path / "a.wav", tone(), 16_000, subtype=subtype)
     sf.write(tmp_path / "b.wav", tone(), 16_000, subtype="DOUBLE")
     p = parameters("chroma")
-    one, other = (spectrograms_table.tensor_of(str(tmp_path / f), p) for f in ("a.wav", "b.wav"))
+    one, other = (extract.compute_tensor(str(tmp_path / f), p) for f in ("a.wav", "b.wav"))
     assert np.sum(one * other, axis=0).min() > cosine
 
 
@@ -60,7 +60,7 @@ def test_any_rate_and_number_of_channels_gives_the_same_tone(tmp_path, rate, cha
 )
 def test_odd_sound_gives_a_finite_tensor_with_frames(tmp_path, name, sound):
     sf.write(tmp_path / "a.wav", sound, 16_000, subtype="FLOAT")
-    x = spectrograms_table.tensor_of(str(tmp_path / "a.wav"), parameters(name))
+    x = extract.compute_tensor(str(tmp_path / "a.wav"), parameters(name))
     assert np.isfinite(x).all()
     assert x.shape[1] == 1 + int(len(sound) / 16_000 * parameters(name).frames_per_second)
 
@@ -75,7 +75,7 @@ def test_direct_current_and_clipping_leave_the_pitch_alone():
 def test_span_is_cut_out_of_the_file(tmp_path):
     sound = np.concatenate([tone(220.0), tone(440.0), tone(880.0)])
     sf.write(tmp_path / "a.flac", sound, 16_000)
-    x = spectrograms_table.tensor_of(
+    x = extract.compute_tensor(
         str(tmp_path / "a.flac"), parameters("log_frequency", start_s=3.0, duration_s=3.0)
     )
     assert x.shape[1] == 13
@@ -93,7 +93,7 @@ def test_what_only_ffmpeg_reads_is_the_same_music(tmp_path, name):
     info = decode.probe(str(tmp_path / name))
     assert info.duration_s == pytest.approx(28, abs=0.3)  # raw AAC does not say
     p = parameters("chroma")
-    one, other = (spectrograms_table.tensor_of(str(tmp_path / f), p) for f in ("a.wav", name))
+    one, other = (extract.compute_tensor(str(tmp_path / f), p) for f in ("a.wav", name))
     assert abs(one.shape[1] - other.shape[1]) <= 1
     assert np.median(np.sum(one[:, :110] * other[:, :110], axis=0)) > 0.98
 
@@ -157,7 +157,7 @@ def test_link_out_of_the_tree_is_set_aside_and_one_inside_is_not(tmp_path):
 
 def test_file_that_changed_after_it_was_listed_is_not_decoded(tmp_path):
     sf.write(tmp_path / "a.wav", tone(), 16_000)
-    rows = spectrograms_table.rows_of(
+    rows = extract.extract_rows(
         "r", str(tmp_path / "a.wav"), "0" * 64, parameters("chroma"), sandbox.Limits()
     )
     assert [r["reason"] for r in rows] == ["changed"]

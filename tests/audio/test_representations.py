@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from covers.audio import attributes, decode, features, quantize, sandbox, spectrograms_table
+from covers.audio import attributes, decode, extract, features, quantize, sandbox
 from covers.audio.features import compute, fold, parameters, roll_key
 from covers.errors import InputError
 
@@ -94,38 +94,41 @@ def test_negative_segment_is_refused():
 
 def test_packed_tensor_comes_back_within_half_a_step():
     x = np.random.default_rng(0).normal(size=(12, 50)).astype(np.float32)
-    data, scale, offset = quantize.pack(x)
-    assert np.abs(quantize.unpack(data, x.shape, scale, offset) - x).max() <= scale / 2 + 1e-6
+    data, scale, offset = quantize.quantize(x)
+    assert np.abs(quantize.dequantize(data, x.shape, scale, offset) - x).max() <= scale / 2 + 1e-6
 
 
 def test_bytes_of_another_shape_are_refused():
-    data, scale, offset = quantize.pack(np.zeros((2, 3)))
+    data, scale, offset = quantize.quantize(np.zeros((2, 3)))
     with pytest.raises(ValueError, match=r"shape \(3, 3\), got 6 numbers"):
-        quantize.unpack(data, (3, 3), scale, offset)
+        quantize.dequantize(data, (3, 3), scale, offset)
 
 
 def test_eight_bits_change_distances_by_less_than_a_thousandth():
     x = compute([tone(60) + tone(64)], parameters("chroma"))
     y = compute([tone(62) + tone(67)], parameters("chroma"))
-    packed = [quantize.unpack(quantize.pack(t)[0], t.shape, *quantize.pack(t)[1:]) for t in (x, y)]
+    packed = [
+        quantize.dequantize(quantize.quantize(t)[0], t.shape, *quantize.quantize(t)[1:])
+        for t in (x, y)
+    ]
     before, after = np.linalg.norm(x - y), np.linalg.norm(packed[0] - packed[1])
     assert abs(after - before) / before < 1e-3
 
 
 def test_segments_cover_the_whole_and_name_their_start():
     p = parameters("chroma", segment_s=2.0)
-    pieces = list(spectrograms_table.segments(np.arange(36 * 20).reshape(36, 20), p))
+    pieces = list(extract.split_segments(np.arange(36 * 20).reshape(36, 20), p))
     assert [start for start, _ in pieces] == [0.0, 2.0, 4.0]
     assert [piece.shape[1] for _, piece in pieces] == [8, 8, 4]
 
 
 def test_parameters_are_chosen_when_only_one_answer_is_right():
-    ours = spectrograms_table.parameters_id(parameters("chroma"))
-    assert spectrograms_table.chosen({"other"}, "chroma") == "other"
-    assert spectrograms_table.chosen({"other", ours}, "chroma") == ours
+    ours = extract.parameters_id(parameters("chroma"))
+    assert extract.choose_parameters({"other"}, "chroma") == "other"
+    assert extract.choose_parameters({"other", ours}, "chroma") == ours
     for kinds in (set(), {"one", "other"}):
         with pytest.raises(InputError, match=rf"under {ours}, got .*run decode_audio"):
-            spectrograms_table.chosen(kinds, "chroma")
+            extract.choose_parameters(kinds, "chroma")
 
 
 def test_every_parameter_is_part_of_the_parameters_id():
@@ -138,11 +141,8 @@ def test_every_parameter_is_part_of_the_parameters_id():
         "levels": 2,
         "revision": 99,
     }
-    ids = {
-        spectrograms_table.parameters_id(dataclasses.replace(base, **{k: v}))
-        for k, v in changes.items()
-    }
-    assert len(ids | {spectrograms_table.parameters_id(base)}) == len(changes) + 1
+    ids = {extract.parameters_id(dataclasses.replace(base, **{k: v})) for k, v in changes.items()}
+    assert len(ids | {extract.parameters_id(base)}) == len(changes) + 1
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_files_of_every_kind_decode_to_the_same_tone(tmp_path, suffix, rate, cha
     path = tmp_path / f"a{suffix}"
     sf.write(path, np.repeat(tone(69, sample_rate=rate)[:, None], channels, axis=1), rate)
     assert decode.probe(str(path)).channels == channels
-    x = spectrograms_table.tensor_of(str(path), parameters("log_frequency"))
+    x = extract.compute_tensor(str(path), parameters("log_frequency"))
     assert int(x[:, 4:-4].mean(axis=1).argmax()) == 69 - 24
 
 
@@ -199,10 +199,10 @@ def test_sandbox_of_a_process_that_used_many_threads_does_not_wait_for_them(tmp_
     sf.write(path, tone(60, seconds=60.0), 16_000)
     code = (
         "import sys, torch; torch.set_num_threads(4); torch.rand(2000, 2000) @ torch.rand(2000, 2000)\n"
-        "from covers.audio import sandbox, spectrograms_table; from covers.audio.features import parameters\n"
+        "from covers.audio import extract, sandbox; from covers.audio.features import parameters\n"
         "p, limits = parameters('chroma'), sandbox.Limits(wall_s=30)\n"
-        "spectrograms_table.tensor_of(sys.argv[1], p)\n"
-        "print(sandbox.call(spectrograms_table.tensor_of, sys.argv[1], p, limits=limits).shape)"
+        "extract.compute_tensor(sys.argv[1], p)\n"
+        "print(sandbox.call(extract.compute_tensor, sys.argv[1], p, limits=limits).shape)"
     )
     env = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
     done = subprocess.run(

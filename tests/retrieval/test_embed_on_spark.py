@@ -27,7 +27,7 @@ def test_two_models_of_one_session_embed_by_their_own_weights(spark, tmp_path):
     tensor = np.random.default_rng(0).random((36, 60)).astype(np.float32)
     row = spectrogram_row("r", tensor)
     frame = spark.createDataFrame([row], SPECTROGRAMS.struct_type())
-    stored = quantize.of_row(dict(zip(SPECTROGRAMS.column_names, row, strict=True)))
+    stored = quantize.tensor_of_row(dict(zip(SPECTROGRAMS.column_names, row, strict=True)))
     config = PRESETS["covernet"].to_dict()
     for seed in (1, 2):
         stored_weights = Path(weights(tmp_path / str(seed), seed)).read_bytes()

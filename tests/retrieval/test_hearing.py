@@ -133,7 +133,7 @@ def test_spark_hears_what_is_heard_here(spark, tmp_path):
     found = {r["recording_id"]: r["heard"] for r in hearing.hear_rows(frame, network).collect()}
     assert sorted(found) == ["a", "b"]
     for row in rows:
-        stored = quantize.of_row(dict(zip(SPECTROGRAMS.column_names, row, strict=True)))
+        stored = quantize.tensor_of_row(dict(zip(SPECTROGRAMS.column_names, row, strict=True)))
         there, here = Heard.from_bytes(bytes(found[row[0]])), hear(network, stored, 4.0)
         np.testing.assert_allclose(there.wholes, here.wholes, atol=1e-5)
         np.testing.assert_allclose(there.stretches[1], here.stretches[1], atol=1e-5)

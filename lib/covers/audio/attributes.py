@@ -22,7 +22,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from covers.audio import quantize
-from covers.audio.spectrograms_table import of_one_kind
+from covers.audio.spectrograms_table import select_parameters
 from covers.catalog.names import track_id_of_recording
 from covers.io.rows import map_rows
 from covers.schemas.recordings import NOTES
@@ -132,16 +132,16 @@ def attributes_of(decibels: np.ndarray, frames_per_second: float, chroma: np.nda
 def estimate(spectrograms: DataFrame) -> DataFrame:
     """Return the attributes of every recording that has log_mel and chroma; takes `spectrograms`.
 
-    Of several parameters those that `of_one_kind` chooses are taken, of several segments the first.
+    Of several parameters those that `select_parameters` chooses are taken, of several segments the first.
 
     Raises
     ------
     InputError
-        As `of_one_kind` does.
+        As `select_parameters` does.
     """
     tensor = F.struct("shape", "scale", "offset", "frames_per_second", "tensor")
     mel, chroma = (
-        of_one_kind(spectrograms.where("segment = 0"), name).select(
+        select_parameters(spectrograms.where("segment = 0"), name).select(
             "recording_id", tensor.alias(name)
         )
         for name in ("log_mel", "chroma")
@@ -158,7 +158,7 @@ def known(recordings: DataFrame) -> DataFrame:
 
 
 def _rows(row: dict) -> list[dict]:
-    mel, chroma = (quantize.of_row(row[name]) for name in ("log_mel", "chroma"))
+    mel, chroma = (quantize.tensor_of_row(row[name]) for name in ("log_mel", "chroma"))
     found = attributes_of(mel, row["log_mel"]["frames_per_second"], chroma)
     return [{"recording_id": row["recording_id"], **asdict(found)}]
 

@@ -36,7 +36,8 @@ def from_lake(
     )
     all_spectrograms = lake.read(SPECTROGRAMS).where("segment = 0")
     by_representation = {
-        r: spectrograms_table.of_one_kind(all_spectrograms, r) for r in _representations(networks)
+        r: spectrograms_table.select_parameters(all_spectrograms, r)
+        for r in _representations(networks)
     }
     return _collect(data_set, judged, by_representation, networks)
 
@@ -55,7 +56,7 @@ def from_manifest(
     for representation in _representations(networks):
         p = parameters(representation, duration_s=30.0 if representation == "log_mel" else None)
         decoded = spectrograms_table.decode_recordings(judged, p, sandbox.Limits())
-        by_representation[representation] = spectrograms_table.good(decoded).persist()
+        by_representation[representation] = spectrograms_table.valid_rows(decoded).persist()
     return _collect(name, judged, by_representation, networks)
 
 
@@ -83,7 +84,7 @@ def _collect(
         )
     ids = [r["recording_id"] for r in rows]
     titles = [f"{r['title'] or r['work_id']} ({r['artist'] or 'unknown'})" for r in rows]
-    chromas = [quantize.of_row(r) for r in rows]
+    chromas = [quantize.tensor_of_row(r) for r in rows]
     heard = {}
     for system, network in networks.items():
         of_kind = by_representation[network.config["representation"]].join(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -47,6 +48,12 @@ def sha256_of(path: str | Path) -> str:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def content_id(prefix: str, *content: object) -> str:
+    """Return ``prefix`` and 12 hex digits of a hash of ``content``: equal content, equal id."""
+    text = json.dumps(content, sort_keys=True, default=str)
+    return f"{prefix}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def put(local: str | Path, uri: str) -> str:

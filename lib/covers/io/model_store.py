@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 from dataclasses import dataclass
@@ -32,8 +31,7 @@ class ModelRecord:
 
 def model_id_of(kind: str, *made_from: object) -> str:
     """Return an id that is the same whenever the same things go in."""
-    text = json.dumps(made_from, sort_keys=True, default=str)
-    return f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    return files.content_id(kind, *made_from)
 
 
 def register(lake: Lake, model: ModelRecord) -> str:

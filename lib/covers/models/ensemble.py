@@ -30,13 +30,13 @@ def crops(lake: Lake, seconds: float, n: int, seed: int) -> np.ndarray:
         If there is none.
     """
     train = lake.read(RECORDINGS).where("split = 'train'").select("recording_id")
-    chroma = spectrograms_table.of_one_kind(lake.read(SPECTROGRAMS), "chroma")
+    chroma = spectrograms_table.select_parameters(lake.read(SPECTROGRAMS), "chroma")
     drawn = F.xxhash64("recording_id", "segment", F.lit(seed))
     rows = chroma.join(train, "recording_id", "left_semi").orderBy(drawn, "recording_id").limit(n)
     rng, made = np.random.default_rng(seed), []
     for row in rows.toLocalIterator():
         n_frames = max(1, round(seconds * row["frames_per_second"]))
-        made.append(crop(quantize.of_row(row), n_frames, rng))
+        made.append(crop(quantize.tensor_of_row(row), n_frames, rng))
     if not made:
         raise InputError(
             "recordings of split train must have spectrograms to whiten by, got none; run "

@@ -111,7 +111,7 @@ def embed_rows(
             rows = []
             for r in batch.to_pylist():
                 crop_frames = crop_frames_of(config, r["frames_per_second"])
-                vector = embed(net, quantize.of_row(r), crop_frames=crop_frames)
+                vector = embed(net, quantize.tensor_of_row(r), crop_frames=crop_frames)
                 rows.append(
                     {
                         "recording_id": r["recording_id"],

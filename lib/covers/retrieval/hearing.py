@@ -95,7 +95,7 @@ def hear_rows(spectrograms: DataFrame, network: Network) -> DataFrame:
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for r in batch.to_pylist():
-                heard = hear(shipped.value, quantize.of_row(r), r["frames_per_second"])
+                heard = hear(shipped.value, quantize.tensor_of_row(r), r["frames_per_second"])
                 row = {"recording_id": r["recording_id"], "heard": heard.to_bytes()}
                 yield pa.RecordBatch.from_pylist([row], schema=arrow)
 

@@ -14,18 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from joblib import Parallel, delayed
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from covers.audio import quantize, sandbox
+from covers.audio import quantize
+from covers.audio.extract import decode_tensor
 from covers.audio.features import parameters
-from covers.audio.spectrograms_table import of_one_kind, tensor_of
-from covers.errors import InputError
-from covers.io import files
+from covers.audio.spectrograms_table import select_parameters
 from covers.io.lake import Lake
 from covers.models import registry
 from covers.models.registry import Network
@@ -43,26 +41,6 @@ _ALIGNED = 10  # best of these that are aligned
 _RATE = parameters("chroma").frames_per_second
 
 
-def tensor_of_file(path: str, representation: str) -> np.ndarray:
-    """Return the tensor of one audio file, whole.
-
-    Raises
-    ------
-    InputError
-        If the file is missing or cannot be decoded.
-    """
-    with files.local(path) as local:
-        if not Path(local).is_file():
-            raise InputError(f"audio must be a file, got none there: {path!r}; check the path")
-        try:
-            p = parameters(representation)
-            return sandbox.call(tensor_of, local, p, limits=sandbox.Limits())
-        except sandbox.Refused as error:
-            raise InputError(
-                f"audio must be WAV, FLAC, OGG or MP3, got {path!r} ({error.reason}: {error.detail})"
-            ) from error
-
-
 @dataclass(frozen=True)
 class Query:
     """What a network tells of an audio file, and its chroma."""
@@ -74,8 +52,8 @@ class Query:
 def query_of(path: str, network: Network) -> Query:
     """Return what a network tells of one audio file."""
     kind = network.config["representation"]
-    tensor = tensor_of_file(path, kind)
-    chroma = tensor if kind == "chroma" else tensor_of_file(path, "chroma")
+    tensor = decode_tensor(path, kind)
+    chroma = tensor if kind == "chroma" else decode_tensor(path, "chroma")
     return Query(hear_query(network, tensor, parameters(kind).frames_per_second), chroma)
 
 
@@ -90,7 +68,7 @@ def search(lake: Lake, model: str, audio: Sequence[str], *, top: int) -> dict[st
     network = registry.resolve(lake, model)
     known = known_to(lake, network)
     index = index_of(known, lake)
-    stored = of_one_kind(lake.read(SPECTROGRAMS), "chroma").where("segment = 0")
+    stored = select_parameters(lake.read(SPECTROGRAMS), "chroma").where("segment = 0")
     found: dict[str, object] = {"model": network.model_id, "searched": len(known.ids)}
     for path in audio:
         answers = _answers(known, query_of(path, network), top, index, stored)
@@ -148,7 +126,7 @@ def verdict(best: dict) -> str:
 def _tensors(stored: DataFrame, recording_ids: list[str]) -> dict[str, np.ndarray]:
     """Return the tensor of each of these recordings that has one."""
     wanted = stored.where(F.col("recording_id").isin(recording_ids))
-    return {r["recording_id"]: quantize.of_row(r) for r in wanted.collect()}
+    return {r["recording_id"]: quantize.tensor_of_row(r) for r in wanted.collect()}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import soundfile as sf
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
-from covers.audio import spectrograms_table
+from covers.audio import extract
 from covers.audio.features import fold, parameters
 from covers.io.files import sha256_of
 from covers.io.rows import map_rows
@@ -86,7 +86,7 @@ def described(song: Song, spec: VersionSpec) -> str:
 def written_version(song: Song, spec: VersionSpec, number: int, data_set: str, split: str) -> dict:
     """Write one version straight as chroma: the columns of its recording and of its spectrogram."""
     p = parameters("chroma")
-    (row,) = spectrograms_table.packed(
+    (row,) = extract.pack_segments(
         fold(symbolic_features.log_frequency(arrange(song, spec), spec)), p
     )
     data, said = row["tensor"], described(song, spec)

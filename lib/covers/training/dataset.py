@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from covers.audio import augmentation, quantize
-from covers.audio.spectrograms_table import chosen
+from covers.audio.extract import choose_parameters
 from covers.errors import InputError
 from covers.io.delta_reader import Snapshot, read_rows
 from covers.training.config import TrainConfig
@@ -73,7 +73,7 @@ def tensor_store(
     for batch in read_rows(snapshot, ["representation", "parameters_id"], reader=reader):
         on_batch()
         kinds |= set(batch["parameters_id"][batch["representation"] == representation].tolist())
-    kind = chosen(kinds, representation)
+    kind = choose_parameters(kinds, representation)
     columns = [
         "recording_id",
         "parameters_id",
