@@ -4,11 +4,16 @@ The source root is ``lib``; ``lib/covers/schemas`` and ``lib/covers/jobs`` are l
 the same names (docs/decisions/0013). Ranges stand here, pins in environment/requirements.lock.
 """
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).resolve().parent
+_INIT = (ROOT / "lib" / "covers" / "__init__.py").read_text(encoding="utf-8")
+VERSION = re.search(r'^__version__ = "(.+)"$', _INIT, re.MULTILINE)[
+    1
+]  # read, not imported: no torch yet
 CORE = [  # embed, compare, search and evaluate, without Spark
     "numpy>=1.26", "scipy>=1.11", "pandas>=2.0", "scikit-learn>=1.4", "numba>=0.60", "joblib>=1.3",
     "torch>=2.4", "torchaudio>=2.4", "soundfile>=0.13", "soxr>=0.5", "safetensors>=0.4",
@@ -28,7 +33,7 @@ EXTRAS = {
 
 setup(
     name="covers",
-    version="0.2.0",
+    version=VERSION,
     description="Find cover songs: a pretrained network, and the Spark and Horovod jobs that train one",
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",

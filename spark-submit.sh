@@ -17,6 +17,8 @@ usage() { sed -n '2,10s/^# \{0,1\}//p' "$0"; echo "jobs: $(cd "$root/jobs" && ls
 case $1 in -h|--help) usage; exit 0 ;; esac
 job=$1; shift
 name=$(basename "$job" .py)
+new=$(sed -n "/^RENAMED/s/.*\"$name\": \"\([a-z_]*\)\".*/\1/p" "$root/jobs/__init__.py")  # a job of an earlier version
+[ -f "$root/jobs/$name.py" ] || [ -z "$new" ] || { echo "$name is now $new" >&2; exit 2; }
 [ -f "$root/jobs/$name.py" ] || { echo "spark-submit.sh: job must be one of jobs/, got '$job'; see ./spark-submit.sh --help" >&2; exit 2; }
 [ -x "$python" ] || { echo "spark-submit.sh: the environment must be set up, got no $python; run: make setup" >&2; exit 3; }
 

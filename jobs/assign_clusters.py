@@ -14,7 +14,9 @@ from pyspark.sql import functions as F
 
 from covers.catalog import classifier, cluster_tables
 from covers.catalog.features import Scaler
-from covers.cli.job import Job, Summary, job_parser
+from covers.cli.console import Summary
+from covers.cli.job import Job
+from covers.cli.parser import job_parser
 from covers.io.lake import Lake, settled
 from covers.io.model_store import find, newest
 from covers.schemas.cluster_models import CLUSTER_MODELS

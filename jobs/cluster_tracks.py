@@ -16,7 +16,9 @@ from pyspark.storagelevel import StorageLevel
 from covers.catalog import kmeans, plots
 from covers.catalog.cluster_tables import cluster_summary, model_row, named, track_rows, worth_of
 from covers.catalog.features import ENCODINGS
-from covers.cli.job import Job, Summary, job_parser
+from covers.cli.console import Summary
+from covers.cli.job import Job
+from covers.cli.parser import job_parser
 from covers.io.lake import Lake
 from covers.schemas.cluster_models import CLUSTER_MODELS
 from covers.schemas.evaluations import EVALUATIONS

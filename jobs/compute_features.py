@@ -11,7 +11,9 @@ from __future__ import annotations
 import argparse
 
 from covers.catalog import features
-from covers.cli.job import Job, Summary, job_parser
+from covers.cli.console import Summary
+from covers.cli.job import Job
+from covers.cli.parser import job_parser
 from covers.io.lake import Lake
 from covers.schemas.models import MODELS
 from covers.schemas.track_features import TRACK_FEATURES

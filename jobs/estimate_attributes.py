@@ -12,7 +12,9 @@ import argparse
 
 from covers.audio import attributes
 from covers.catalog.features import ENCODINGS, feature_rows, scaler_for
-from covers.cli.job import Job, Summary, job_parser
+from covers.cli.console import Summary
+from covers.cli.job import Job
+from covers.cli.parser import job_parser
 from covers.io.lake import Lake
 from covers.schemas.models import MODELS
 from covers.schemas.recordings import RECORDINGS

@@ -12,7 +12,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from covers.cli.job import Job, Summary, job_parser
+from covers.cli.console import Summary
+from covers.cli.job import Job
+from covers.cli.parser import job_parser
 from covers.evaluation.run import evaluate_set, evaluation_set
 from covers.io.lake import Lake
 from covers.models import registry

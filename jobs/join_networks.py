@@ -14,7 +14,9 @@ from tempfile import TemporaryDirectory
 
 from safetensors.torch import save_file
 
-from covers.cli.job import Job, Summary, job_parser, positive
+from covers.cli.console import Summary
+from covers.cli.job import Job
+from covers.cli.parser import job_parser, positive
 from covers.io.files import sha256_of
 from covers.io.lake import Lake
 from covers.io.model_store import ModelRecord, model_id_of, register

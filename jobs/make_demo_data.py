@@ -11,7 +11,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from covers.cli.job import Job, Summary, job_parser, positive
+from covers.cli.console import Summary
+from covers.cli.job import Job
+from covers.cli.parser import job_parser, positive
 from covers.io.lake import Lake
 from covers.synthesis import tables
 from covers.synthesis.demo import add_broken_examples, add_midi_songs, compose_by_name

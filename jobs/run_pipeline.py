@@ -13,7 +13,9 @@ from __future__ import annotations
 import argparse
 
 from covers.cli import pipeline
-from covers.cli.job import Job, Summary, job_parser, positive
+from covers.cli.console import Summary
+from covers.cli.job import Job
+from covers.cli.parser import job_parser, positive
 from covers.io.lake import Lake
 from covers.training.config import PRESETS
 

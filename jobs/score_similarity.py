@@ -13,7 +13,9 @@ import argparse
 from pyspark.sql import functions as F
 
 from covers.catalog import similarity
-from covers.cli.job import Job, Summary, job_parser, positive
+from covers.cli.console import Summary
+from covers.cli.job import Job
+from covers.cli.parser import job_parser, positive
 from covers.io.lake import Lake
 from covers.schemas.track_features import TRACK_FEATURES
 from covers.schemas.track_similarity import TRACK_SIMILARITY

@@ -15,7 +15,9 @@ import argparse
 from pathlib import Path
 
 from covers.audio.recordings_table import SPLITS, split_of
-from covers.cli.job import Job, Summary, job_parser, positive
+from covers.cli.console import Summary
+from covers.cli.job import Job
+from covers.cli.parser import job_parser, positive
 from covers.errors import InputError
 from covers.io.lake import Lake
 from covers.schemas.recordings import RECORDINGS

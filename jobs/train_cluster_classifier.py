@@ -15,7 +15,9 @@ from pyspark.storagelevel import StorageLevel
 
 from covers.catalog import classifier, model_card, overfitting, plots
 from covers.catalog.cluster_tables import find_model
-from covers.cli.job import Job, Summary, job_parser, positive
+from covers.cli.console import Summary
+from covers.cli.job import Job
+from covers.cli.parser import job_parser, positive
 from covers.io.lake import Lake
 from covers.io.model_store import model_id_of
 from covers.schemas.classifier_fits import CLASSIFIER_FITS

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import argparse
 
-from covers.cli.job import Job, Summary, job_parser, positive, say
+from covers.cli.console import Summary, print_progress
+from covers.cli.job import Job
+from covers.cli.parser import job_parser, positive
 from covers.io.lake import Lake
 from covers.schemas.models import MODELS
 from covers.schemas.spectrograms import SPECTROGRAMS
@@ -112,7 +114,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
         args.seed, args.backend, args.workers, args.resume, args.stall_timeout, args.work_folder,
         checkpoint_steps=args.checkpoint_steps, logs=args.logs, mlflow=args.mlflow,
     )  # fmt: skip
-    (trained,) = train_models(lake, [(settings, args.strategy)], request, say)
+    (trained,) = train_models(lake, [(settings, args.strategy)], request, print_progress)
     names = (
         "epoch", "loss", "validation_loss", "validation_nn_accuracy", "embedding_std", "n_ranks",
         "seconds",

@@ -17,7 +17,9 @@ from pyspark.sql import functions as F
 
 from covers.catalog import plots, regressor
 from covers.catalog.similarity import METHODS
-from covers.cli.job import Job, Summary, job_parser, positive
+from covers.cli.console import Summary
+from covers.cli.job import Job
+from covers.cli.parser import job_parser, positive
 from covers.io.lake import Lake
 from covers.io.model_store import ModelRecord, model_id_of, register
 from covers.schemas.evaluations import EVALUATIONS

@@ -4,7 +4,8 @@ import json
 import pytest
 
 from covers.cli import job, pipeline
-from covers.cli.job import Job, job_parser
+from covers.cli.job import Job
+from covers.cli.parser import job_parser
 from covers.errors import InputError
 from covers.io import maintenance, model_store
 from covers.io.model_store import ModelRecord, model_id_of

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from covers.cli import job
+from covers import jobs
+from covers.cli import console, parser
 from covers.cli.job import guarded
 from covers.errors import TrainingFailed
 from covers.io.lake import Lake
@@ -180,19 +181,58 @@ def test_failed_training_and_interruption_have_codes_of_their_own(capsys, error,
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_defect_of_ours_is_one_line_with_its_trace_in_a_file(capsys, monkeypatch, tmp_path):
+def test_internal_error_is_one_line_with_its_trace_in_a_file(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("COVERS_LOGS", str(tmp_path))
 
     def fail():
         raise ZeroDivisionError("one\ntwo")
 
     assert guarded(fail) == 1
-    assert capsys.readouterr().err.startswith("a defect of ours: ZeroDivisionError: one; trace in")
+    assert capsys.readouterr().err.startswith("internal error: ZeroDivisionError: one; trace in")
     assert "ZeroDivisionError" in next(tmp_path.glob("*.log")).read_text()
 
 
 def test_share_and_count_out_of_range_are_refused():
     with pytest.raises(Exception, match="from 0 to 1, got 2"):
-        job.share("2")
+        parser.share("2")
     with pytest.raises(Exception, match="at least 1, got 0"):
-        job.positive("0")
+        parser.positive("0")
+
+
+def test_renamed_flag_ends_with_two_and_one_line_that_names_the_new_flag(capsys):
+    found = parser.job_parser("job: x")
+    parser.renamed_flags(found, {"--picture": "--plot"})
+    with pytest.raises(SystemExit) as ended:
+        found.parse_args(["--picture", "a.png", "b.png"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "job: --picture is now --plot\n"
+    assert "--picture" not in found.format_help()
+    assert not hasattr(found.parse_args(["--lake", "x"]), "picture")
+
+
+def test_message_of_a_value_error_reaches_the_user(capsys):
+    def parse(text):
+        raise ValueError(f"k must be a number, got {text!r}")
+
+    found = parser.job_parser("job: x")
+    found.add_argument("--k", type=parser.checked(parse))
+    with pytest.raises(SystemExit):
+        found.parse_args(["--lake", "x", "--k", "two"])
+    assert "k must be a number, got 'two'" in capsys.readouterr().err
+
+
+def test_renamed_job_is_answered_with_its_new_name():
+    with pytest.raises(ValueError, match="join_networks is now build_ensemble"):
+        jobs.load("join_networks")
+    with pytest.raises(ValueError, match="module in jobs/, got 'no_such_job'"):
+        jobs.load("no_such_job")
+    assert jobs.load("ingest_catalog") is ingest_catalog.JOB
+
+
+def test_summary_on_the_terminal_has_spaces_for_the_underscores_of_its_keys(capsys):
+    console.show("job", {"decoded_now": 1234, "rows": [{"data_set": "x"}], "nested": {"a": 1}})
+    printed = capsys.readouterr().out
+    assert "decoded now" in printed
+    assert "1,234" in printed
+    assert "data set" in printed
+    assert "nested" not in printed

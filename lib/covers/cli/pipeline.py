@@ -18,7 +18,8 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from covers.cli.job import QUARANTINED, Job, announce, arguments_of, code_version
+from covers.cli.console import announce
+from covers.cli.job import QUARANTINED, Job, arguments_of, code_version
 from covers.errors import InputError
 from covers.io.lake import Lake
 from covers.schemas.evaluations import EVALUATIONS
@@ -36,7 +37,7 @@ class Step:
 
 def load_job(name: str) -> Job:
     """Return a job by name. The pipeline is the one place where jobs are run by another."""
-    return importlib.import_module(f"covers.jobs.{name}").JOB
+    return importlib.import_module("covers.jobs").load(name)
 
 
 def steps(args: argparse.Namespace) -> list[Step]:

@@ -14,7 +14,7 @@ import time
 import numpy as np
 
 from covers.audio.features import parameters
-from covers.cli.job import say
+from covers.cli.console import print_progress
 from covers.evaluation import dataset
 from covers.evaluation import systems as evaluate
 from covers.io.lake import Lake
@@ -34,7 +34,7 @@ def compare(lake: Lake, args: argparse.Namespace) -> tuple[list[tuple], list[dic
         for strategy in args.strategies
     ]
     request = Request(args.seed, args.backend, args.workers, purpose="comparison")
-    trained = train_models(lake, wanted, request, say)
+    trained = train_models(lake, wanted, request, print_progress)
     systems = {f"untrained {name}": registry.untrained(name) for name in args.networks}
     costs = {system: costs_of(network) for system, network in systems.items()}
     for (config, strategy), done in zip(wanted, trained, strict=True):

@@ -1,6 +1,6 @@
 """Names that earlier versions stored, read in their old form: cards, weights, systems, metrics.
 
-The one place for it. Nothing here is written any more; flags that were renamed are in `covers.cli.flags`.
+The one place for it. Nothing here is written any more; flags that were renamed are in `covers.cli.parser`.
 """
 
 from __future__ import annotations
