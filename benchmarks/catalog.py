@@ -30,7 +30,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from benchmarks.measure import CORES, session
-from covers.cli.pipeline import load_job
+from covers import jobs
 from covers.synthesis.tables import demo_catalog
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -116,7 +116,7 @@ def of_spark(spark: SparkSession, folder: Path, seed_track: str) -> dict[str, Fi
         }.get(name, flags)
         if name == "assign_clusters":  # a tenth of the tracks become new ones
             DeltaTable(f"{lake}/track_clusters").delete("track_id LIKE '%7'")
-        job, usage, started = load_job(name), Usage(), time.perf_counter()
+        job, usage, started = jobs.load(name), Usage(), time.perf_counter()
         usage.start()
         with open(os.devnull, "w") as quiet, contextlib.redirect_stdout(quiet):
             code = job.execute(spark, job.parse_args(["--lake", lake, *flags]))

@@ -11,8 +11,11 @@ Writes  every table, WORK/report-NAME.html
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
+from pathlib import Path
 
-from covers.cli import pipeline
+from covers import jobs
+from covers.cli import pipeline, runner
 from covers.cli.console import Summary
 from covers.cli.job import Job
 from covers.cli.parser import job_parser, positive
@@ -23,7 +26,9 @@ from covers.training.config import PRESETS
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = job_parser(__doc__)
-    parser.add_argument("--work", required=True, metavar="FOLDER", help="made audio and reports")
+    parser.add_argument(
+        "--work", required=True, metavar="FOLDER", help="synthesized audio, reports"
+    )
     parser.add_argument("--demo", action="store_true", help="make demo data and train on it")
     parser.add_argument(
         "--demo-works", type=positive, default=48, metavar="N", help="songs (default: %(default)s)"
@@ -46,7 +51,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "--audio", nargs="+", metavar="NAME=CSV[,ROOT]", help="your training recordings"
     )
     parser.add_argument(
-        "--evaluate", nargs="+", metavar="NAME=CSV[,ROOT]", help="recordings only judged on"
+        "--evaluate", nargs="+", metavar="NAME=CSV[,ROOT]", help="recordings only to evaluate on"
     )
     parser.add_argument(
         "--title", default=None, metavar="TEXT", help="song for the similarity scores"
@@ -73,21 +78,27 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
-    """Run the steps, show what each did and what came out."""
-    common = [
-        "--lake",
-        args.lake,
-        "--seed",
-        str(args.seed),
-        "--max-quarantined",
-        str(args.max_quarantined),
-    ]
-    done = pipeline.run_steps(lake, pipeline.steps(args), common + pipeline.files_flag(args.files))
+    """Run the steps; return what each did, the leaderboard and the reports."""
+    common = ["--lake", args.lake, "--seed", str(args.seed)]
+    common += ["--max-quarantined", str(args.max_quarantined)]
+    common += ["--files", args.files] if args.files else []
+    steps = runner.run_steps(lake, pipeline.steps(config_of(args)), common, jobs.load)
+    reports = sorted(Path(args.work).resolve().glob("report-*.html"))
     return {
-        "steps": done,
-        "result": pipeline.headline(lake),
-        "reports": pipeline.reports(args.work),
+        "steps": steps,
+        "result": runner.leaderboard(lake),
+        "reports": ", ".join(map(str, reports)) or "none",
     }
+
+
+def config_of(args: argparse.Namespace) -> pipeline.PipelineConfig:
+    """Return the arguments as a pipeline's configuration."""
+    given = {field.name: getattr(args, field.name) for field in fields(pipeline.PipelineConfig)}
+    for name in ("audio", "evaluate"):
+        given[name] = map(pipeline.parse_data_set, given[name] or ())
+    for name in ("audio", "evaluate", "catalog", "compare_networks"):
+        given[name] = tuple(given[name] or ())
+    return pipeline.PipelineConfig(**given)
 
 
 JOB = Job("run_pipeline", parse_args, run)

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from covers.cli import job, pipeline
+from covers.cli import job, pipeline, runner
 from covers.cli.job import Job
 from covers.cli.parser import job_parser
 from covers.errors import InputError
@@ -25,7 +25,7 @@ def test_retention_below_deltas_safe_limit_is_refused():
 
 def test_data_set_without_a_manifest_is_refused():
     with pytest.raises(InputError, match="got 'mine'"):
-        pipeline.named("mine")
+        pipeline.parse_data_set("mine")
 
 
 def test_arguments_that_only_say_where_do_not_decide_the_result():
@@ -88,13 +88,13 @@ def writer():
 def test_run_is_recorded_with_versions_and_is_up_to_date_until_something_changes(lake):
     job = writer()
     args = job.parse_args(["--lake", lake.uri])
-    assert not pipeline.is_up_to_date(lake, job, args, set())
+    assert not runner.is_up_to_date(lake, job, args, set())
     assert job.execute(lake.spark, args) == 0
     row = lake.read(RUNS).head()
     assert (row["job"], json.loads(row["outputs"])["quarantine"]) == ("writer", 1)
-    assert pipeline.is_up_to_date(lake, job, args, set())
+    assert runner.is_up_to_date(lake, job, args, set())
     other = job.parse_args(["--lake", lake.uri, "--seed", "9"])
-    assert not pipeline.is_up_to_date(lake, job, other, set())
+    assert not runner.is_up_to_date(lake, job, other, set())
 
 
 @pytest.mark.spark
