@@ -62,14 +62,14 @@ def tempo_outcome(found: float, true: float) -> str:
 
 def by_librosa(sound: np.ndarray) -> tuple[tuple[int, int], float]:
     chroma = librosa.feature.chroma_cqt(y=sound, sr=RATE).mean(axis=1)
-    return attributes.key_of(chroma), float(librosa.feature.tempo(y=sound, sr=RATE)[0])
+    return attributes.estimate_key(chroma), float(librosa.feature.tempo(y=sound, sr=RATE)[0])
 
 
 def by_ours(sound: np.ndarray) -> tuple[tuple[int, int], float]:
     mel = parameters("log_mel")
     heard = resample_poly(sound, mel.sample_rate, RATE).astype(np.float32)
     chroma = compute([sound], parameters("chroma"))
-    found = attributes.attributes_of(compute([heard], mel), mel.frames_per_second, chroma)
+    found = attributes.estimate_attributes(compute([heard], mel), mel.frames_per_second, chroma)
     return (found.key, found.mode), found.tempo
 
 

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from benchmarks.measure import CORES, session, timed
-from covers.audio import extract, recordings_table, sandbox, spectrograms_table
+from covers.audio import extract, manifest, sandbox, spectrograms_table
 from covers.audio.features import Parameters, parameters
 from covers.io import files
 
@@ -148,9 +148,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if not asked.audio:
             made(folder, asked.files)
-        paths = [
-            x.uri for x in recordings_table.from_folder(asked.audio or folder, "bench", "flat")
-        ]
+        paths = [x.uri for x in manifest.list_folder(asked.audio or folder, "bench", "flat")]
         rows = of_spark(paths, asked.only, asked.repeats) + of_librosa(paths[:3], asked.repeats)
     if not asked.audio:  # memory does not depend on the files
         rows += of_memory()

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from benchmarks.measure import session
-from covers.audio import recordings_table
+from covers.audio import manifest
 from covers.jobs import decode_audio, ingest_recordings
 
 
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--audio", required=True, metavar="FOLDER", help="at least 100 files")
     asked = parser.parse_args()
     spark = session()
-    paths = [x.uri for x in recordings_table.from_folder(asked.audio, "x", "flat")]
+    paths = [x.uri for x in manifest.list_folder(asked.audio, "x", "flat")]
     hours = sum(soundfile.info(path).duration for path in paths) / 3600
     grid = Grid("run", "ingest_recordings [s]", "decode_audio [s]", "together", "of the first")
     with tempfile.TemporaryDirectory() as folder:

@@ -16,7 +16,7 @@ import torch
 from rich.console import Console
 from rich.table import Table as Grid
 
-from covers.audio import extract, quantize, recordings_table
+from covers.audio import extract, manifest, quantize
 from covers.audio.features import parameters
 from covers.models import registry
 from covers.retrieval import scoring
@@ -90,7 +90,7 @@ def main() -> None:
                 song = compose(number, 0)
                 for v in range(3):
                     write_version(song, sample_spec(song, v), v, Path(folder), "test")
-        paths = [x.uri for x in recordings_table.from_folder(asked.audio or folder, "x", "flat")]
+        paths = [x.uri for x in manifest.list_folder(asked.audio or folder, "x", "flat")]
         grid = Grid("tensors", "stored as", "MB an hour", *MEASURES)
         for name in ("chroma", "log_mel"):
             p = parameters(name)

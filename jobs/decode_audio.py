@@ -1,7 +1,7 @@
 """decode_audio: decode recordings into spectrogram tensors, only those that are new or changed.
 
 Reads   recordings
-Writes  spectrograms (other parameters make rows beside), quarantine
+Writes  spectrograms (rows of other parameters stay), quarantine
 
     ./spark-submit.sh decode_audio --lake /data/lake --representation chroma
     ./spark-submit.sh decode_audio --lake /data/lake --representation log_mel --duration 30
@@ -15,7 +15,8 @@ from covers.audio import extract, features, quarantine_table, sandbox, spectrogr
 from covers.cli.console import Summary
 from covers.cli.job import Job
 from covers.cli.parser import job_parser
-from covers.io.lake import Lake, settled
+from covers.io.lake import Lake
+from covers.io.spark import checkpoint_to_disk
 from covers.schemas.quarantine import QUARANTINE
 from covers.schemas.recordings import NOTES, RECORDINGS
 from covers.schemas.spectrograms import SPECTROGRAMS
@@ -26,7 +27,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = job_parser(__doc__)
     parser.add_argument("--representation", choices=features.NAMES, default="chroma")
     parser.add_argument(
-        "--start", type=float, default=0.0, metavar="S", help="seconds left out at the start"
+        "--start", type=float, default=0.0, metavar="S", help="seconds skipped at the start"
     )
     parser.add_argument(
         "--duration", type=float, metavar="S", help="seconds decoded (default: all)"
@@ -44,8 +45,8 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     )
     wanted = lake.read(RECORDINGS).where(f"state = 'present' AND codec <> '{NOTES}'")
     lake.ensure(SPECTROGRAMS)
-    known = lake.spark.table(lake.identifier(SPECTROGRAMS))
-    new = settled(spectrograms_table.select_undecoded(wanted, known, p))
+    spectrograms = lake.spark.table(lake.identifier(SPECTROGRAMS))
+    new = checkpoint_to_disk(spectrograms_table.select_undecoded(wanted, spectrograms, p))
     outcomes = spectrograms_table.decode_recordings(new, p, sandbox.Limits()).persist()
     lake.upsert(spectrograms_table.valid_rows(outcomes), SPECTROGRAMS)
     lake.n_quarantined = lake.upsert(

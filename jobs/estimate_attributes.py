@@ -1,7 +1,7 @@
-"""estimate_attributes: hear the six attributes in recordings, so that any can join a cluster.
+"""estimate_attributes: estimate the six attributes of recordings, so that they can join a cluster.
 
-Reads   recordings, spectrograms (log_mel and chroma); tracks and models, where a catalogue left them
-Writes  track_features (source estimated); models (a scaler, where there is none)
+Reads   recordings, spectrograms (log_mel and chroma); tracks and models, if there is a catalogue
+Writes  track_features (source estimated); models (a scaler, if there is none)
 
     ./spark-submit.sh estimate_attributes --lake /data/lake
 """
@@ -9,8 +9,11 @@ Writes  track_features (source estimated); models (a scaler, where there is none
 from __future__ import annotations
 
 import argparse
+from functools import reduce
 
-from covers.audio import attributes
+from pyspark.sql import DataFrame
+
+from covers.audio import attributes_table
 from covers.catalog.features import ENCODINGS, feature_rows, scaler_for
 from covers.cli.console import Summary
 from covers.cli.job import Job
@@ -29,27 +32,28 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
-    """Estimate, encode with the catalogue's scaler, report the errors where both are known.
+    """Estimate, encode with the catalogue's scaler, report the errors against it.
 
     Without a catalogue the scaler is fitted on the estimates.
     """
     recordings = lake.read(RECORDINGS).where("state = 'present'")
     tensors = lake.read(SPECTROGRAMS).join(recordings.select("recording_id"), "recording_id")
-    estimated = attributes.estimate(tensors).unionByName(attributes.known(recordings)).persist()
-    tracks = attributes.as_tracks(estimated, recordings).persist()
+    symbolic = attributes_table.symbolic_rows(recordings)
+    estimated = attributes_table.estimate_rows(tensors).unionByName(symbolic).persist()
+    tracks = attributes_table.track_rows(estimated, recordings).persist()
     scaler_id, scaler = scaler_for(lake, tracks)
-    for encoding in ENCODINGS:
-        rows = feature_rows(
-            tracks, scaler, encoding, scaler_id=scaler_id, source="estimated", version=-1
-        )
-        lake.upsert(rows, TRACK_FEATURES)
+    encoded = [
+        feature_rows(tracks, scaler, encoding, scaler_id=scaler_id, source="estimated", version=-1)
+        for encoding in ENCODINGS
+    ]
+    lake.upsert(reduce(DataFrame.unionByName, encoded), TRACK_FEATURES)
     n_recordings, n_estimated = recordings.count(), estimated.count()
     catalog = lake.read(TRACKS) if lake.exists(TRACKS) else None
-    errors = attributes.errors_against(catalog, tracks) if catalog is not None else []
+    errors = attributes_table.estimation_errors(catalog, tracks) if catalog is not None else []
     return {
         "recordings": n_recordings,
-        "neither heard nor known": n_recordings - n_estimated,
-        "against the catalogue": errors,
+        "without_attributes": n_recordings - n_estimated,
+        "errors_against_catalog": errors,
     }
 
 

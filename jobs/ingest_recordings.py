@@ -1,4 +1,4 @@
-"""ingest_recordings: register audio files by a manifest or a folder tree; broken ones are set aside.
+"""ingest_recordings: register audio files by a manifest or a folder tree; broken ones are quarantined.
 
 Reads   a manifest CSV or a folder of WAV, FLAC, OGG, MP3; tracks, to find the catalogue row
 Writes  recordings (merged; files that are gone are marked removed), quarantine
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 
-from covers.audio import quarantine_table, recordings_table
+from covers.audio import manifest, quarantine_table, recordings_table
 from covers.catalog.matching import with_track_ids
 from covers.cli.console import Summary
 from covers.cli.job import Job
@@ -32,9 +32,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "--audio-root", metavar="FOLDER", help="where the manifest's paths begin, or the tree"
     )
     parser.add_argument(
-        "--layout", choices=recordings_table.LAYOUTS, default="folders", help="without a manifest"
+        "--layout", choices=manifest.LAYOUTS, default="folders", help="without a manifest"
     )
-    parser.add_argument("--split", choices=recordings_table.SPLITS, default="by-work")
+    parser.add_argument("--split", choices=manifest.SPLITS, default="by-work")
     args = parser.parse_args(argv)
     if not (args.manifest or args.audio_root):
         parser.error("one of --manifest and --audio-root is required")
@@ -43,23 +43,26 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """List, open, hash, register."""
-    listed = recordings_table.listing(args.manifest, args.audio_root, args.data_set, args.layout)
-    frame = recordings_table.as_frame(lake.spark, listed)
-    outcomes = recordings_table.inspect(frame, split=args.split, seed=args.seed).persist()
-    found = with_track_ids(lake, recordings_table.good(outcomes))
-    gone = recordings_table.removed(lake, found, args.data_set)
-    lake.upsert(found.unionByName(gone), RECORDINGS)
-    bad = quarantine_table.quarantine_rows(outcomes, "ingest_recordings")
-    lake.n_quarantined = lake.upsert(bad, QUARANTINE)
-    reasons = [{"reason": r[0], "files": r[1]} for r in bad.groupBy("reason").count().collect()]
-    counts = {"read": len(listed), "recordings": found.count(), "quarantined": lake.n_quarantined}
-    return counts | {"removed": gone.count(), "reasons": reasons}
+    listed = manifest.list_files(args.manifest, args.audio_root, args.data_set, args.layout)
+    rows = recordings_table.listed_rows(lake.spark, listed)
+    outcomes = recordings_table.inspect_files(rows, split=args.split, seed=args.seed).persist()
+    valid = with_track_ids(lake, recordings_table.valid_rows(outcomes))
+    removed = recordings_table.removed_rows(lake, valid, args.data_set)
+    lake.upsert(valid.unionByName(removed), RECORDINGS)
+    rejected = quarantine_table.quarantine_rows(outcomes, "ingest_recordings")
+    lake.n_quarantined = lake.upsert(rejected, QUARANTINE)
+    reasons = rejected.groupBy("reason").count().collect()
+    counts = {"read": len(listed), "recordings": valid.count(), "quarantined": lake.n_quarantined}
+    return counts | {
+        "removed": removed.count(),
+        "reasons": [{"reason": r[0], "files": r[1]} for r in reasons],
+    }
 
 
 def fingerprint(args: argparse.Namespace) -> dict[str, str]:
     """Return a hash over the listed files' names, sizes and times."""
-    listed = recordings_table.listing(args.manifest, args.audio_root, args.data_set, args.layout)
-    return {"files": recordings_table.fingerprint(listed)}
+    listed = manifest.list_files(args.manifest, args.audio_root, args.data_set, args.layout)
+    return {"files": manifest.fingerprint(listed)}
 
 
 JOB = Job("ingest_recordings", parse_args, run, (), (RECORDINGS, QUARANTINE), fingerprint)

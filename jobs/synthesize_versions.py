@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from covers.audio.recordings_table import SPLITS, split_of
+from covers.audio.manifest import SPLITS, assign_split
 from covers.cli.console import Summary
 from covers.cli.job import Job
 from covers.cli.parser import job_parser, positive
@@ -79,7 +79,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     family = {s: s for s in songs}
     if args.split == "by-work":
         family = corpus.families(lake.spark, load, songs)
-    names = [(s, split_of(Path(family[s]).name, args.seed, args.split)) for s in songs]
+    names = [(s, assign_split(Path(family[s]).name, args.seed, args.split)) for s in songs]
     if args.mixed:
         names, load = recombine.of_songs(names, load, args.mixed, args.seed)
     how = {"n_versions": args.versions, "max_phrases": args.max_phrases, "seed": args.seed}

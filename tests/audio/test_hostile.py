@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from covers.audio import recordings_table, sandbox, spectrograms_table
+from covers.audio import manifest, recordings_table, sandbox, spectrograms_table
 from covers.audio.features import parameters
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
@@ -87,14 +87,14 @@ def hostile_files(folder):
 
 
 def test_a_thousand_hostile_files_give_a_thousand_outcomes(spark, tmp_path):
-    listed = recordings_table.from_folder(hostile_files(tmp_path), "hostile", "flat")
+    listed = manifest.list_folder(hostile_files(tmp_path), "hostile", "flat")
     assert len(listed) == N
-    outcomes = recordings_table.inspect(
-        recordings_table.as_frame(spark, listed), split="test", seed=0
+    outcomes = recordings_table.inspect_files(
+        recordings_table.listed_rows(spark, listed), split="test", seed=0
     ).persist()
     found = {r["title"]: r["reason"] for r in outcomes.collect()}
     assert len(found) == outcomes.count() == N
-    good = recordings_table.good(outcomes)
+    good = recordings_table.valid_rows(outcomes)
     decoded = spectrograms_table.decode_recordings(
         good, parameters("chroma"), sandbox.Limits()
     ).persist()

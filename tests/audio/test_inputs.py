@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from covers.audio import decode, extract, recordings_table, sandbox
+from covers.audio import decode, extract, manifest, sandbox
 from covers.audio.features import compute, parameters
 
 A4 = 69 - 24  # its bin in log_frequency
@@ -122,7 +122,7 @@ def test_tree_of_covers80_is_read_by_its_names_and_lists(tmp_path):
     (folder / "nick_cave+I_Am_Sam+07-Let_It_Be.mp3").touch()
     (folder.parent / "list1.list").write_text("Let_It_Be/beatles+1+11-Let_It_Be\n")
     (folder.parent / "list2.list").write_text("Let_It_Be/gone+X+01-Let_It_Be\n")
-    found = recordings_table.from_folder(str(tmp_path), "covers80", "covers80")
+    found = manifest.list_folder(str(tmp_path), "covers80", "covers80")
     assert [x.artist for x in found] == ["beatles", "gone", "nick cave"]
     assert {(x.work_id, x.title) for x in found} == {("Let_It_Be", "Let It Be")}
 
@@ -132,16 +132,13 @@ def test_id_of_a_recording_survives_a_move(tmp_path):
     for root in ("here", "there"):
         (tmp_path / root / "Song").mkdir(parents=True)
         (tmp_path / root / "Song" / "a.mp3").touch()
-        ids += [
-            x.recording_id
-            for x in recordings_table.from_folder(str(tmp_path / root), "x", "folders")
-        ]
+        ids += [x.recording_id for x in manifest.list_folder(str(tmp_path / root), "x", "folders")]
     assert ids[0] == ids[1]
 
 
 def outcome(listed):
-    row = {n: getattr(listed, n) for n in (*recordings_table._OPTIONAL, "data_set", "uri", "root")}
-    return recordings_table._row(row, "test", 0, sandbox.Limits())
+    row = {n: getattr(listed, n) for n in (*manifest.COLUMNS, "data_set", "uri", "root")}
+    return manifest.inspect_file(row, split="test", seed=0, limits=sandbox.Limits())
 
 
 def test_link_out_of_the_tree_is_set_aside_and_one_inside_is_not(tmp_path):
@@ -150,7 +147,7 @@ def test_link_out_of_the_tree_is_set_aside_and_one_inside_is_not(tmp_path):
     sf.write(tmp_path / "tree" / "real.wav", tone(), 16_000)
     (tmp_path / "tree" / "out.wav").symlink_to(tmp_path / "outside.wav")
     (tmp_path / "tree" / "in.wav").symlink_to(tmp_path / "tree" / "real.wav")
-    found = recordings_table.from_folder(str(tmp_path / "tree"), "x", "flat")
+    found = manifest.list_folder(str(tmp_path / "tree"), "x", "flat")
     reasons = {x.title: outcome(x).get("reason") for x in found}
     assert reasons == {"in": None, "out": "outside_root", "real": None}
 

@@ -223,8 +223,8 @@ def test_memory_limit_of_the_sandbox_holds():
 
 @pytest.mark.parametrize("shift", range(12))
 def test_key_profile_rolled_is_heard_in_the_rolled_key(shift):
-    assert attributes.key_of(np.roll(attributes._MAJOR, shift)) == (shift, 1)
-    assert attributes.key_of(np.roll(attributes._MINOR, shift)) == (shift, 0)
+    assert attributes.estimate_key(np.roll(attributes._MAJOR, shift)) == (shift, 1)
+    assert attributes.estimate_key(np.roll(attributes._MINOR, shift)) == (shift, 0)
 
 
 @pytest.mark.parametrize("bpm", [80, 120, 150])
@@ -232,7 +232,7 @@ def test_pulses_are_heard_at_their_tempo(bpm):
     rate = 22_050 / 512
     onset = np.zeros(int(rate * 30))
     onset[(np.arange(0, 30, 60 / bpm) * rate).astype(int)] = 1
-    tempo, pulse, confidence = attributes.tempo_of(onset, rate)
+    tempo, pulse, confidence = attributes.estimate_tempo(onset, rate)
     assert tempo == pytest.approx(bpm, rel=0.04)
     assert pulse > 0.2
     assert 0.5 <= confidence <= 1
@@ -245,9 +245,9 @@ def test_tempo_is_less_sure_where_every_other_pulse_is_louder():
     even[pulses] = 1
     accented = even.copy()
     accented[pulses[1::2]] = 0.3
-    (_, _, sure), (_, _, less) = (attributes.tempo_of(x, rate) for x in (even, accented))
+    (_, _, sure), (_, _, less) = (attributes.estimate_tempo(x, rate) for x in (even, accented))
     assert less < sure
 
 
 def test_silence_has_no_tempo():
-    assert attributes.tempo_of(np.zeros(1000), 43.0) == (0.0, 0.0, 0.0)
+    assert attributes.estimate_tempo(np.zeros(1000), 43.0) == (0.0, 0.0, 0.0)

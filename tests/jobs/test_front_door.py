@@ -100,7 +100,7 @@ def test_broken_audio_is_set_aside_with_its_reason_and_the_rest_goes_on(
     decode = [*where, "--representation", "chroma", "--json", tmp_path / "said.json"]
     assert submit(decode_audio, *decode)[0] == 0
     said = json.loads((tmp_path / "said.json").read_text())
-    assert (said["read"], said["decoded now"], said["quarantined"]) == (1, 1, 0)
+    assert (said["read"], said["decoded_now"], said["quarantined"]) == (1, 1, 0)
     again = lake.version(SPECTROGRAMS), lake.version(QUARANTINE)
     assert (submit(ingest_recordings, *ingest)[0], submit(decode_audio, *decode)[0]) == (0, 0)
     assert (lake.version(SPECTROGRAMS), lake.version(QUARANTINE)) == again

@@ -8,7 +8,7 @@ from pyspark.sql import types as T
 
 from covers.audio import extract, sandbox
 from covers.audio.features import Parameters
-from covers.io.rows import map_rows
+from covers.io.spark import map_rows
 from covers.schemas.spectrograms import SPECTROGRAMS
 
 _OUTCOME = T.StructType(
@@ -43,7 +43,7 @@ def decode_recordings(recordings: DataFrame, p: Parameters, limits: sandbox.Limi
         recordings.select("recording_id", "uri", "sha256"),
         lambda r: extract.extract_rows(r["recording_id"], r["uri"], r["sha256"], p, limits),
         _OUTCOME,
-        spread_by="recording_id",
+        partition_by="recording_id",
     )
 
 

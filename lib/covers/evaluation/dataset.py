@@ -6,7 +6,15 @@ import numpy as np
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from covers.audio import quantize, recordings_table, sandbox, spectrograms_table
+from covers.audio import (
+    manifest as listing,
+)
+from covers.audio import (
+    quantize,
+    recordings_table,
+    sandbox,
+    spectrograms_table,
+)
 from covers.audio.features import parameters
 from covers.errors import InputError
 from covers.evaluation.systems import EvaluationSet
@@ -46,11 +54,11 @@ def from_manifest(
     lake: Lake, manifest: str, audio_root: str | None, name: str, networks: dict[str, Network]
 ) -> EvaluationSet:
     """Decode and collect the recordings of a manifest; broken files are left out and counted."""
-    listed = recordings_table.from_manifest(manifest, audio_root, name)
-    outcomes = recordings_table.inspect(
-        recordings_table.as_frame(lake.spark, listed), split="test", seed=0
+    listed = listing.list_manifest(manifest, audio_root, name)
+    outcomes = recordings_table.inspect_files(
+        recordings_table.listed_rows(lake.spark, listed), split="test", seed=0
     )
-    judged = recordings_table.good(outcomes).where("work_id IS NOT NULL").persist()
+    judged = recordings_table.valid_rows(outcomes).where("work_id IS NOT NULL").persist()
     lake.n_quarantined = len(listed) - judged.count()
     by_representation = {}
     for representation in _representations(networks):

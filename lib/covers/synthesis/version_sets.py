@@ -37,6 +37,6 @@ def as_tables(lake: Lake, data_set: str, load: Load, names: Names, how: dict[str
     if n_made:
         found = made.select(*RECORDINGS.column_names)
         lake.upsert(made.select(*SPECTROGRAMS.column_names), SPECTROGRAMS)
-        lake.upsert(found.unionByName(recordings_table.removed(lake, found, data_set)), RECORDINGS)
+        lake.upsert(found.unionByName(recordings_table.removed_rows(lake, found, data_set)), RECORDINGS)
     refused = rows.where("reason IS NOT NULL").select(F.col("work_id").alias("song"), "reason")
     return n_made, [r.asDict() for r in refused.collect()]
