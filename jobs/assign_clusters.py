@@ -17,8 +17,9 @@ from covers.catalog.features import Scaler
 from covers.cli.console import Summary
 from covers.cli.job import Job
 from covers.cli.parser import job_parser
-from covers.io.lake import Lake, settled
+from covers.io.lake import Lake
 from covers.io.model_store import find, newest
+from covers.io.spark import checkpoint_to_disk
 from covers.schemas.cluster_models import CLUSTER_MODELS
 from covers.schemas.models import MODELS
 from covers.schemas.quarantine import QUARANTINE
@@ -43,7 +44,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     features = features.where(F.col("source") == args.source) if args.source else features
     fitted = lake.read(TRACK_CLUSTERS).where(F.col("cluster_model_id") == model.cluster_model_id)
     fitted = fitted.where("method = 'nearest_center'").select("track_id")
-    new = settled(
+    new = checkpoint_to_disk(
         cluster_tables.rescaled(
             features.join(fitted, "track_id", "left_anti"), scaler, model.encoding
         )

@@ -15,7 +15,8 @@ from covers.cli.console import Summary
 from covers.cli.job import Job
 from covers.cli.parser import job_parser
 from covers.io import files
-from covers.io.lake import Lake, settled
+from covers.io.lake import Lake
+from covers.io.spark import checkpoint_to_disk
 from covers.schemas.quarantine import QUARANTINE
 from covers.schemas.tracks import TRACKS
 
@@ -30,7 +31,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Ingest, and tell why rows were set aside."""
     uris = ingest.csv_files(args.catalog)
-    rows = settled(ingest.judged(ingest.read_csv(lake.spark, uris)))
+    rows = checkpoint_to_disk(ingest.judged(ingest.read_csv(lake.spark, uris)))
     good, bad = ingest.split_good_and_bad(rows)
     n_tracks = lake.upsert(good, TRACKS)
     lake.n_quarantined = lake.upsert(bad, QUARANTINE)

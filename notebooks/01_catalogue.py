@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from covers.catalog import plots
 from covers.io.lake import Lake
-from covers.io.session import spark_session
+from covers.io.spark import spark_session
 from covers.schemas.classifier_fits import CLASSIFIER_FITS
 from covers.schemas.cluster_models import CLUSTER_MODELS
 from covers.schemas.evaluations import EVALUATIONS

@@ -11,7 +11,7 @@ import os
 from pyspark.sql import functions as F
 
 from covers.io.lake import Lake
-from covers.io.session import spark_session
+from covers.io.spark import spark_session
 from covers.schemas.evaluations import EVALUATIONS
 from covers.schemas.runs import RUNS
 from covers.schemas.training_epochs import TRAINING_EPOCHS

@@ -8,7 +8,7 @@ import pytest
 
 from covers.catalog import ingest
 from covers.errors import InputError
-from covers.io.lake import settled
+from covers.io.spark import checkpoint_to_disk
 
 HEADER = ["track_id", "name", "artist", *ingest.ATTRIBUTES]
 GOOD = ["T1", 'Say "Hi", Again', "Beyoncé", "0.5", "0.6", "7", "1", "0.3", "120.5"]
@@ -21,7 +21,7 @@ def write(path, rows, header=HEADER, opener=open):
 
 
 def split(spark, *paths):
-    rows = settled(ingest.judged(ingest.read_csv(spark, ingest.csv_files(paths))))
+    rows = checkpoint_to_disk(ingest.judged(ingest.read_csv(spark, ingest.csv_files(paths))))
     good, bad = ingest.split_good_and_bad(rows)
     return {r["track_id"]: r for r in good.collect()}, [r["reason"] for r in bad.collect()]
 

@@ -28,6 +28,7 @@ from sklearn.preprocessing import StandardScaler
 
 from covers.catalog.stream import Batch, batches, between, packed, unpacked
 from covers.errors import InputError
+from covers.io.spark import hash_bucket
 
 FIGURES = ("accuracy", "precision", "recall", "f1")
 TEST_SAMPLE = 10_000  # tracks judged after every fit; the end is judged on all
@@ -99,7 +100,7 @@ def labelled(
 
 def hashed(column: str, seed: int) -> F.Column:
     """Return a number from 0 to 1 that is the same for the same text, whatever the partitions."""
-    return F.pmod(F.xxhash64(column, F.lit(seed)), F.lit(1_000_000)) / 1_000_000
+    return hash_bucket(column, seed, 1_000_000) / 1_000_000
 
 
 def fit_stream(

@@ -23,6 +23,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from covers.errors import InputError
+from covers.io.spark import hash_bucket
 
 SAMPLE = 100_000
 SILHOUETTE_SAMPLE = 5_000  # it compares all pairs
@@ -94,7 +95,7 @@ def sample(rows: DataFrame, n_rows: int, wanted: int, seed: int) -> DataFrame:
     """Return about ``wanted`` of ``n_rows`` rows, the same whatever the partitions."""
     if n_rows <= wanted:
         return rows
-    bucket = F.pmod(F.xxhash64("features", F.lit(seed)), F.lit(1_000_000))
+    bucket = hash_bucket("features", seed, 1_000_000)
     return rows.where(bucket < round(1_000_000 * wanted / n_rows))
 
 

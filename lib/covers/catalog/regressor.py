@@ -23,6 +23,7 @@ from xgboost.spark import SparkXGBRegressor
 
 from covers.catalog.features import X_VECTOR
 from covers.errors import InputError
+from covers.io.spark import hash_bucket
 
 NOTE = (
     "the target is a formula of these six inputs: a low RMSE shows that trees learnt it back, not "
@@ -88,7 +89,7 @@ def evaluation_rows(model_id: str, seed_track: str, result: dict) -> list[tuple]
 
 def split(rows: DataFrame, config: RegressorConfig) -> tuple[DataFrame, DataFrame]:
     """Return train and test rows, cut by a hash of track_id: the same whatever the partitions."""
-    bucket = F.pmod(F.xxhash64("track_id", F.lit(config.seed)), F.lit(10_000)) / 10_000
+    bucket = hash_bucket("track_id", config.seed, 10_000) / 10_000
     x = [F.col("x_vector")[i].alias(c) for i, c in enumerate(X_VECTOR)]
     is_test = bucket < config.test_share
     train_rows, test_rows = rows.where(~is_test), rows.where(is_test)

@@ -24,7 +24,7 @@ import covers
 from covers.cli.console import Summary, show
 from covers.errors import InputError, TrainingFailed
 from covers.io.lake import Lake
-from covers.io.session import spark_session
+from covers.io.spark import spark_session
 from covers.schemas.runs import RUNS
 from covers.schemas.table import Table
 

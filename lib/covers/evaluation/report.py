@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import roc_curve
 
 from covers.evaluation import metrics
+from covers.io.files import atomic_write
 
 mpl.rcParams.update(
     {"svg.fonttype": "none", "font.size": 10, "axes.spines.top": False, "axes.spines.right": False}
@@ -86,9 +87,8 @@ def write(report: Report, path: Path) -> Path:
         reliable=_svg(_reliability(report.reliability)) if report.reliability else "",
         figures=json.dumps(report.result, indent=1),
     )  # fmt: skip
-    part = path.with_suffix(".part")
-    part.write_text(page)
-    part.replace(path)
+    with atomic_write(path) as part:
+        part.write_text(page)
     return path
 
 

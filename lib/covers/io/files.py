@@ -56,6 +56,24 @@ def content_id(prefix: str, *content: object) -> str:
     return f"{prefix}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
+@contextmanager
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """Give a path to write to; at the end it is flushed and renamed to ``path``.
+
+    Whoever reads ``path`` sees the old file or the whole new one. The temporary name keeps the
+    suffix, by which libraries choose a format. After an error nothing is left.
+    """
+    path = Path(path)
+    part = path.with_name(f".part-{path.name}")
+    try:
+        yield part
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def put(local: str | Path, uri: str) -> str:
     """Copy a local file to ``uri`` whole or not at all; return its SHA-256."""
     system, path = filesystem(uri)

@@ -12,27 +12,18 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from delta import exceptions as delta_errors
 from delta.tables import DeltaTable
 from deltalake import DeltaTable as ArrowDeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random
 
-from covers.errors import InputError, SchemaMismatch
+from covers.errors import InputError
+from covers.io import upsert
 from covers.io.delta_reader import Snapshot
+from covers.io.upsert import check_columns, retry_on_conflict
 from covers.schemas.table import Table
 
-_CONFLICTS = tuple(
-    getattr(delta_errors, name) for name in delta_errors.__all__ if name.endswith("Exception")
-)
-_again_on_conflict = Retrying(  # every one of them ends with nothing written
-    retry=retry_if_exception_type(_CONFLICTS),
-    stop=stop_after_attempt(8),
-    wait=wait_random(0.1, 2.0),
-    reraise=True,
-)
 _UPKEEP = ("OPTIMIZE", "REORG", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES")
 
 
@@ -53,8 +44,7 @@ class Lake:
     n_quarantined: int = 0
 
     def __post_init__(self) -> None:
-        """Make a folder's path absolute (Delta refuses relative ones), sign what is written."""
-        self.spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", self.author)
+        """Make a folder's path absolute: Delta refuses relative ones."""
         if not re.match(r"^[a-z0-9]+:", self.uri):
             self.uri = os.path.abspath(self.uri)
 
@@ -91,6 +81,7 @@ class Lake:
         if is_new:
             if self.schema:
                 self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {self.schema}")
+            self._sign()
             self.spark.sql(table.ddl(self.identifier(table)))
         found = self.spark.table(self.identifier(table)).schema
         check_columns(table, {f.name: f.dataType.simpleString() for f in found})
@@ -145,61 +136,23 @@ class Lake:
         check_columns(table, dict(rows.dtypes))
         rows = rows.select(*table.column_names).persist(StorageLevel.MEMORY_AND_DISK)
         try:
-            return _again_on_conflict(self._upsert, rows, table, delete_absent)
+            return retry_on_conflict(self._upsert, rows, table, delete_absent)
         finally:
             rows.unpersist()
 
     def _upsert(self, rows: DataFrame, table: Table, delete_absent: str | None) -> int:
-        is_new = self.ensure(table)
-        n_rows, n_new, n_changed = self._compared(rows, table, is_new)
+        current = None if self.ensure(table) else self.spark.table(self.identifier(table))
+        found = upsert.differences(rows, current, table)
         n_absent = 0
-        if delete_absent and not is_new:
-            n_absent = self._n_absent(rows, table, delete_absent)
-        if n_new or n_changed or n_absent:
-            self._merge(rows, table, n_changed, delete_absent if n_absent else None)
+        if delete_absent and current is not None:
+            n_absent = upsert.count_absent(rows, current, table, delete_absent)
+        if found.n_new or found.n_changed or n_absent:
+            self._sign()
+            condition = delete_absent if n_absent else None
+            upsert.merge(self._delta(table), rows, table, found.n_changed, condition)
             self.outputs[table.name] = self.version(table)
-        self.n_rows += n_new + n_changed
-        return n_rows
-
-    def _compared(self, rows: DataFrame, table: Table, is_new: bool) -> tuple[int, int, int]:
-        """Return how many rows there are, how many have new keys, how many have changed."""
-        pairs = rows.alias("s")
-        is_held = is_changed = F.lit(False)
-        if not is_new:
-            held = self.spark.table(self.identifier(table)).alias("t")
-            pairs = pairs.join(held, F.expr(_same_key(table)), "left")
-            is_held = F.col(f"t.`{table.key[0]}`").isNotNull()  # keys are NOT NULL
-            is_changed = is_held & F.expr(_differs(table))
-        by_key = pairs.groupBy(*(F.col(f"s.`{k}`").alias(k) for k in table.key)).agg(
-            F.count("*").alias("n"),
-            F.count_if(~is_held).alias("new"),
-            F.count_if(is_changed).alias("changed"),
-        )
-        key = F.max_by(F.struct(*table.key), "n")
-        most, of, *counts = by_key.agg(
-            F.max("n"), key, F.sum("n"), F.sum("new"), F.sum("changed")
-        ).collect()[0]
-        if (most or 0) > 1:
-            raise SchemaMismatch(
-                f"rows for table {table.name} must differ in {table.key}, got {most} of {tuple(of)}"
-            )
-        n_rows, n_new, n_changed = (n or 0 for n in counts)
-        return n_rows, n_new, n_changed
-
-    def _n_absent(self, rows: DataFrame, table: Table, condition: str) -> int:
-        held = self.spark.table(self.identifier(table)).alias("t").where(condition)
-        return held.join(rows.select(*table.key), list(table.key), "left_anti").count()
-
-    def _merge(
-        self, rows: DataFrame, table: Table, n_changed: int, delete_absent: str | None
-    ) -> None:
-        merge = self._delta(table).alias("t").merge(rows.alias("s"), _same_key(table))
-        merge = merge.whenNotMatchedInsertAll()
-        if n_changed:  # else Delta takes its faster way for inserts alone
-            merge = merge.whenMatchedUpdateAll(condition=_differs(table))
-        if delete_absent:
-            merge = merge.whenNotMatchedBySourceDelete(condition=delete_absent)
-        merge.execute()
+        self.n_rows += found.n_new + found.n_changed
+        return found.n_rows
 
     def replace(self, rows: DataFrame, table: Table, condition: str) -> int:
         """Make ``rows`` all that the table holds of ``condition``; return how many they are.
@@ -215,14 +168,15 @@ class Lake:
         """
         check_columns(table, dict(rows.dtypes))
         self.ensure(table)
-        return _again_on_conflict(self._replace, rows.select(*table.column_names), table, condition)
+        return retry_on_conflict(self._replace, rows.select(*table.column_names), table, condition)
 
     def _replace(self, rows: DataFrame, table: Table, condition: str) -> int:
         held = self.spark.table(self.identifier(table)).where(condition)
         if not held.isEmpty():
-            now, then = _fingerprint(rows), _fingerprint(held)
+            now, then = upsert.fingerprint(rows), upsert.fingerprint(held)
             if now == then:
                 return now[0]
+        self._sign()
         writer = rows.write.format("delta").mode("overwrite").option("replaceWhere", condition)
         if self.schema:
             writer.saveAsTable(self.identifier(table))
@@ -276,52 +230,11 @@ class Lake:
         """Rows of the newest version; 0 if there is no table."""
         return self.spark.table(self.identifier(table)).count() if self.exists(table) else 0
 
+    def _sign(self) -> None:
+        """Name the author of the next commit: Delta takes it from the session, for MERGE too."""
+        self.spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", self.author)
+
     def _delta(self, table: Table) -> DeltaTable:
         if self.schema:
             return DeltaTable.forName(self.spark, self.identifier(table))
         return DeltaTable.forPath(self.spark, f"{self.uri.rstrip('/')}/{table.name}")
-
-
-def _same_key(table: Table) -> str:
-    return " AND ".join(f"t.`{k}` = s.`{k}`" for k in table.key)
-
-
-def _fingerprint(rows: DataFrame) -> tuple[int, int]:
-    """Return the number of rows and the sum of their hashes, which no order changes."""
-    hashed = rows.select(F.xxhash64(*rows.columns).cast("decimal(20)").alias("_"))
-    n_rows, total = hashed.agg(F.count("*"), F.sum("_")).collect()[0]
-    return n_rows, int(total or 0)
-
-
-def _differs(table: Table) -> str:
-    return " OR ".join(f"NOT (t.`{c}` <=> s.`{c}`)" for c in table.column_names)
-
-
-def settled(rows: DataFrame) -> DataFrame:
-    """Return ``rows`` computed now, apart from the tables that they came from.
-
-    Spark drops what it persisted of a table when the table is written, and computes it anew: rows
-    that a job found to be new would be gone after it has written them. They wait on disk: as rows in
-    memory, ten million of them filled a heap of 4 GB.
-    """
-    return rows.localCheckpoint(storageLevel=StorageLevel.DISK_ONLY)
-
-
-def check_columns(table: Table, found: dict[str, str]) -> None:
-    """Compare names and types with the schema.
-
-    Raises
-    ------
-    SchemaMismatch
-        Naming the columns that are missing, extra or of another type.
-    """
-    wanted = {c.name: c.type.simpleString() for c in table.columns}
-    wrong = {
-        name: f"{found.get(name, 'missing')}, not {wanted.get(name, 'wanted')}"
-        for name in [*wanted, *(set(found) - set(wanted))]
-        if found.get(name) != wanted.get(name)
-    }
-    if wrong:
-        raise SchemaMismatch(
-            f"rows for table {table.name} must match schemas/{table.name}.py, got {wrong}"
-        )

@@ -23,7 +23,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from covers.errors import InputError
-from covers.io.rows import map_rows
+from covers.io.spark import map_rows
 from covers.synthesis import midi
 from covers.synthesis.song import Song
 
@@ -94,7 +94,7 @@ def families(spark: SparkSession, load: Callable[[str], Song], names: list[str])
         ]
 
     listed = spark.createDataFrame([(n,) for n in names], "name string")
-    told = map_rows(listed, rows, _FIGURES, spread_by="name").collect()
+    told = map_rows(listed, rows, _FIGURES, partition_by="name").collect()
     told = sorted(told, key=lambda r: r["name"])
     first = alike([r["title"] for r in told], [np.array(r["figures"], np.int64) for r in told])
     of_read = {r["name"]: told[i]["name"] for r, i in zip(told, first, strict=True)}

@@ -17,8 +17,8 @@ from pyspark.sql import types as T
 
 from covers.audio import extract
 from covers.audio.features import fold, parameters
-from covers.io.files import sha256_of
-from covers.io.rows import map_rows
+from covers.io.files import atomic_write, sha256_of
+from covers.io.spark import map_rows
 from covers.schemas.recordings import NOTES, RECORDINGS
 from covers.schemas.spectrograms import SPECTROGRAMS
 from covers.synthesis import symbolic_features
@@ -150,20 +150,18 @@ def _of_songs(
             return [{"work_id": row["name"], "reason": str(error)}]
 
     listed = spark.createDataFrame(names, "name string, split string")
-    return map_rows(listed, rows, schema, spread_by="name")
+    return map_rows(listed, rows, schema, partition_by="name")
 
 
 def write_manifest(rows: list[dict], out: Path) -> Path:
     """Write manifest.csv beside the audio, whole or not at all."""
     path = out / "manifest.csv"
-    part = path.with_suffix(".part")
-    with part.open("w", newline="") as file:
+    with atomic_write(path) as part, part.open("w", newline="") as file:
         writer = csv.DictWriter(file, MANIFEST)
         writer.writeheader()
         writer.writerows(
             {n: r[n] for n in MANIFEST} for r in sorted(rows, key=lambda r: r["recording_id"])
         )
-    part.rename(path)
     return path
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+
+from covers.io.files import atomic_write
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ def save(folder: Path, checkpoint: Checkpoint, *, keep: int = 2) -> Path:
     stem = folder / (f"{name}-step-{checkpoint.step:06d}" if checkpoint.step else name)
     optimizer = stem.with_suffix(".pt")
     state = {"optimizer": checkpoint.optimizer, "ranks": checkpoint.ranks}
-    _atomically(optimizer, lambda part: torch.save(state, part))
+    with atomic_write(optimizer) as part:
+        torch.save(state, part)
     metadata = {
         "epoch": str(checkpoint.epoch),
         "step": str(checkpoint.step),
@@ -48,7 +50,8 @@ def save(folder: Path, checkpoint: Checkpoint, *, keep: int = 2) -> Path:
     }
     weights = {k: v.detach().cpu().contiguous().clone() for k, v in checkpoint.weights.items()}
     path = stem.with_suffix(".safetensors")
-    _atomically(path, lambda part: save_file(weights, str(part), metadata))
+    with atomic_write(path) as part:
+        save_file(weights, str(part), metadata)
     for old in sorted(folder.glob("epoch-*.safetensors"))[:-keep]:
         old.unlink()
         old.with_suffix(".pt").unlink(missing_ok=True)
@@ -89,11 +92,3 @@ def hash_of(weights: dict[str, torch.Tensor]) -> str:
         digest.update(name.encode())
         digest.update(weights[name].detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def _atomically(path: Path, write: Any) -> None:
-    part = path.with_name(f".{path.name}.part")
-    write(part)
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    part.replace(path)

@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 
 from covers.errors import InputError, TrainingFailed
 from covers.io.delta_reader import Snapshot
+from covers.io.files import atomic_write
 from covers.training import dataset, loop
 from covers.training.config import TrainConfig
 from covers.training.heartbeat import Speaker
@@ -113,9 +114,8 @@ def _train(
     keeping = loop.Keeping(Path(training.folder), plan.resume, plan.checkpoint_steps)
     weights = loop.train(training.config, data, ranks, keeping, speaker)
     if ranks.rank == 0:
-        part = Path(training.folder) / f".{FINAL}.part"
-        save_file({k: v.cpu().contiguous() for k, v in weights.items()}, str(part))
-        part.replace(Path(training.folder) / FINAL)
+        with atomic_write(Path(training.folder) / FINAL) as part:
+            save_file({k: v.cpu().contiguous() for k, v in weights.items()}, str(part))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from covers.catalog.names import normalised, track_id_of_recording
-from covers.io.lake import settled
+from covers.io.spark import checkpoint_to_disk
 
 
 def candidates(recordings: DataFrame, clusters: DataFrame | None) -> DataFrame:
@@ -44,11 +44,11 @@ def candidates(recordings: DataFrame, clusters: DataFrame | None) -> DataFrame:
 def with_families(found: DataFrame) -> DataFrame:
     """Add `family`, the first work_id of all works that are linked by titles."""
     linked = found.where("title IS NOT NULL").select("work_id", "title").distinct()
-    linked = settled(linked.withColumn("family", F.col("work_id")))
+    linked = checkpoint_to_disk(linked.withColumn("family", F.col("work_id")))
     least = lambda name, of: F.min(name).over(Window.partitionBy(of))  # noqa: E731
     while True:  # as often as the longest chain of works and titles is long: twice, mostly
         spread = linked.withColumn("_title", least("family", "title"))
-        spread = settled(spread.withColumn("_new", least("_title", "work_id")))
+        spread = checkpoint_to_disk(spread.withColumn("_new", least("_title", "work_id")))
         if spread.where("_new <> family").isEmpty():
             break
         linked = spread.select("work_id", "title", F.col("_new").alias("family"))
