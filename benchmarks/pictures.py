@@ -15,7 +15,7 @@ import numpy as np
 import soundfile as sf
 from matplotlib.figure import Figure
 
-from covers.audio import augmentation
+from covers.audio.augmentation.tensor import augment_tensor
 from covers.audio.features import compute, parameters
 from covers.synthesis import soundfont
 from covers.synthesis.song import compose
@@ -57,9 +57,7 @@ def representations() -> None:
     for axes, (name, x), title in zip(plots[0], tensors.items(), titles, strict=True):
         draw(axes, x, name, title)
     for axes, spec in zip(plots[1:].ravel(), SPECS, strict=False):
-        draw(
-            axes, augmentation.apply(tensors["chroma"], "chroma", spec), "chroma", json.dumps(spec)
-        )
+        draw(axes, augment_tensor(tensors["chroma"], "chroma", spec), "chroma", json.dumps(spec))
     together = {
         "time_stretch": 0.8,
         "pitch_shift": -3,
@@ -69,7 +67,7 @@ def representations() -> None:
     }
     draw(
         plots[-1, -1],
-        augmentation.apply(tensors["chroma"], "chroma", together),
+        augment_tensor(tensors["chroma"], "chroma", together),
         "chroma",
         "five at once",
     )

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from covers.audio.augmentation import VOCABULARY
+from covers.audio.augmentation.spec import EFFECTS
 from covers.audio.sandbox import REASONS
 from covers.schemas.registry import TABLES
 from tests.snapshots import tables_document
@@ -29,7 +29,7 @@ def test_readme_names_every_job():
 def test_document_of_audio_tells_every_reason_and_every_effect():
     said = (ROOT / "docs" / "audio.md").read_text()
     rows = {f"| `{code}` | {meaning} |" for code, meaning in REASONS.items()}
-    rows |= {f"| `{name}` | {e.about} | {e.unit} |" for name, e in VOCABULARY.items()}
+    rows |= {f"| `{name}` | {e.about} | {e.unit} |" for name, e in EFFECTS.items()}
     assert not [row for row in rows if row not in said]
 
 

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 
 from covers.audio import quantize
-from covers.audio.augmentation import stretch_time
+from covers.audio.augmentation.tensor import stretch_time
 from covers.audio.features import roll_key
 from covers.errors import InputError
 from covers.models import networks, registry

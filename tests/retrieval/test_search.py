@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from covers.audio.augmentation import stretch_time
+from covers.audio.augmentation.tensor import stretch_time
 from covers.audio.features import roll_key
 from covers.models import registry
 from covers.retrieval import search

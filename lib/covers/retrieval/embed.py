@@ -20,7 +20,8 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from safetensors import SafetensorError
 from safetensors.torch import load as deserialize
 
-from covers.audio import augmentation, quantize
+from covers.audio import quantize
+from covers.audio.augmentation.tensor import stretch_time
 from covers.errors import InputError
 from covers.models import networks
 from covers.schemas.embeddings import EMBEDDINGS
@@ -87,7 +88,7 @@ def at_tempi(
 
 def at_tempo(tensor: np.ndarray, tempo: float) -> np.ndarray:
     """Return a recording as it would be at so many times its tempo, in its own key."""
-    return tensor if tempo == 1 else augmentation.stretch_time(tensor, 1 / tempo)
+    return tensor if tempo == 1 else stretch_time(tensor, 1 / tempo)
 
 
 def crop_frames_of(config: dict[str, Any], frames_per_second: float) -> int | None:
