@@ -1,10 +1,9 @@
 # Databricks notebook source
 # MAGIC %md
-# MAGIC # The catalogue: six numbers a song, and what can be made of them
-# MAGIC A walk through the first write-up ("Triplets from Music Info") on the lake that the jobs wrote
-# MAGIC (`COVERS_LAKE`, or `demo/lake` after `make demo`): the X_vector, the similarity to one song, the
-# MAGIC regressor that learns it back, the clusters and what they really are, and the classifier that
-# MAGIC learns the clusters.
+# MAGIC # The catalogue: six attributes a track
+# MAGIC The first write-up ("Triplets from Music Info") on the lake that the jobs wrote (`COVERS_LAKE`, or
+# MAGIC `demo/lake` after `make demo`): the X_vector, the similarity to one song, a regressor of that
+# MAGIC similarity, the clusters and what they mean, and a classifier of clusters.
 
 # COMMAND ----------
 
@@ -33,7 +32,7 @@ tracks = lake.read(TRACKS)
 
 # MAGIC %md
 # MAGIC ## The songs
-# MAGIC Every row of the CSV is here or in quarantine, with its reason. Tempo 0 and key −1 mean "not
+# MAGIC Every row of the CSV is here or in table `quarantine`, with a reason. Tempo 0 and key −1 mean "not
 # MAGIC detected".
 
 # COMMAND ----------
@@ -48,8 +47,8 @@ lake.read(QUARANTINE).where("what = 'track'").groupBy("reason").count().show()
 
 # MAGIC %md
 # MAGIC ## The X_vector
-# MAGIC Encoding `raw` is the write-up's: the key stays 0 to 11, so that it weighs more than the five
-# MAGIC others together. Encoding `musical` scales, and lays the key on the circle of fifths.
+# MAGIC Encoding `raw` is the write-up's: the key stays 0 to 11 and outweighs the five other attributes
+# MAGIC together. Encoding `musical` scales them and puts the key on the circle of fifths.
 
 # COMMAND ----------
 
@@ -59,7 +58,7 @@ features.orderBy("track_id", "encoding").select("track_id", "encoding", "feature
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## The songs most like the seed song
+# MAGIC ## The songs most similar to the seed song
 # MAGIC The write-up's formula: the mean of six terms, of which key and mode are all or nothing.
 
 # COMMAND ----------
@@ -75,9 +74,9 @@ similar = lake.read(TRACK_SIMILARITY).where("method = 'writeup'")
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## XGBoost learns it back
-# MAGIC The target is a formula of the six inputs: a low RMSE shows that trees can learn the formula, not
-# MAGIC that listeners would agree with it.
+# MAGIC ## XGBoost learns the similarity
+# MAGIC The target is a formula of the six inputs: a low RMSE shows that trees can approximate it, not that
+# MAGIC listeners would agree with it.
 
 # COMMAND ----------
 
@@ -94,8 +93,8 @@ plots.importance(json.loads(regressor["metrics"])["importance"])
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## How good and how stable is each clustering, and what is in it?
-# MAGIC Silhouette and stability are near 1 for clusters that are really there.
+# MAGIC ## How good and how stable is each clustering?
+# MAGIC Silhouette and stability are close to 1 for well-separated clusters.
 
 # COMMAND ----------
 
@@ -126,7 +125,7 @@ clusters = lake.read(TRACK_CLUSTERS).where("method = 'nearest_center'")
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC The same as a map: left the plane in which the vectors spread most, right the keys of each cluster.
+# MAGIC The same as a map: left the plane of largest variance, right the keys of each cluster.
 
 # COMMAND ----------
 
@@ -141,10 +140,10 @@ plots.cluster_map(maps)
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## What are the clusters worth?
-# MAGIC `told_by_key`: share of tracks whose cluster the key alone tells (1 = key bands). `same_title`: how
-# MAGIC often two songs of one title by different artists, many of them covers, share a cluster; beside it
-# MAGIC how often any two songs do.
+# MAGIC ## What do the clusters mean?
+# MAGIC `key_purity` (`told_by_key` in older tables): share of tracks whose cluster follows from the key alone
+# MAGIC (1 = bands of keys). `same_title`: how often two songs of one title by different artists, many of them
+# MAGIC covers, share a cluster; beside it how often any two songs do.
 
 # COMMAND ----------
 
@@ -155,7 +154,7 @@ worth.select("system", "metric", "value", "low", "high", "n").orderBy("metric", 
 
 # MAGIC %md
 # MAGIC ## The classifier learns the clusters, batch by batch
-# MAGIC After every fit: accuracy and F1 on the batch just fitted and on tracks that are never fitted.
+# MAGIC After every fit: accuracy and F1 on the batch and on held-out tracks.
 
 # COMMAND ----------
 
@@ -168,9 +167,9 @@ plots.fits(fits.toPandas())
 
 # MAGIC %md
 # MAGIC ## Does it overfit?
-# MAGIC The write-up fears it twice. Train and test agree, held-back artists too; with labels dealt at
-# MAGIC random it learns nothing by heart. The labels are the nearest of k centres, a function of the very
-# MAGIC features: there is nothing to overfit, and nothing learnt about music that k-means did not put in.
+# MAGIC Train and test agree, for held-out artists too, and with random labels the classifier memorises
+# MAGIC nothing. The labels are the nearest of k centres, a function of the same features, so its accuracy
+# MAGIC says nothing about music beyond what k-means put in.
 
 # COMMAND ----------
 
@@ -181,8 +180,8 @@ checks.select("metric", "value", "n").orderBy("metric").show(30, truncate=False)
 
 # MAGIC %md
 # MAGIC ## New songs
-# MAGIC `assign_clusters` gives tracks that came after the clustering a cluster by the classifier; `agrees`
-# MAGIC tells whether the nearest centre says the same.
+# MAGIC `assign_clusters` classifies tracks that were added after the clustering; `agrees` is whether the
+# MAGIC nearest centre is the same.
 
 # COMMAND ----------
 

@@ -1,6 +1,6 @@
 # Databricks notebook source
 # MAGIC %md
-# MAGIC # Covers: what the network learnt, and from what
+# MAGIC # Triplets, trainings, evaluations
 # MAGIC Reads the lake that the jobs wrote (`COVERS_LAKE`, or `demo/lake` after `make demo`).
 
 # COMMAND ----------
@@ -59,7 +59,7 @@ figures.select("data_set", "system", "value", "low", "high").orderBy(F.desc("val
 
 # MAGIC %md
 # MAGIC ## What the last evaluation was made from
-# MAGIC The version of every table read: `SELECT * FROM t VERSION AS OF n` brings it back.
+# MAGIC The version of every table that was read: `SELECT * FROM t VERSION AS OF n` restores it.
 
 # COMMAND ----------
 
