@@ -147,8 +147,8 @@ plots.cluster_map(maps)
 
 # COMMAND ----------
 
-worth = lake.read(EVALUATIONS).where("setting = 'k-means'")
-worth.select("system", "metric", "value", "low", "high", "n").orderBy("metric", "system").show(40, False)
+quality = lake.read(EVALUATIONS).where("setting = 'k-means'")
+quality.select("system", "metric", "value", "low", "high", "n").orderBy("metric", "system").show(40, False)
 
 # COMMAND ----------
 

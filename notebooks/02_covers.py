@@ -50,8 +50,8 @@ epochs.groupBy("model_id").agg(
 
 # COMMAND ----------
 
-figures = lake.read(EVALUATIONS).where("metric = 'map'")
-figures.select("data_set", "system", "value", "low", "high").orderBy(F.desc("value")).show(
+metrics = lake.read(EVALUATIONS).where("metric = 'map'")
+metrics.select("data_set", "system", "value", "low", "high").orderBy(F.desc("value")).show(
     30, truncate=False
 )
 
