@@ -19,8 +19,9 @@ from benchmarks.measure import some_songs
 from covers.audio import attributes
 from covers.audio.features import compute, parameters
 from covers.synthesis import soundfont
+from covers.synthesis.arrange import arrange
 from covers.synthesis.synthesizer import render
-from covers.synthesis.versions import arrange, sample_spec, truth_of
+from covers.synthesis.version_spec import ground_truth, sample_spec
 
 RATE = 16_000
 NEAR_MISSES = {
@@ -82,11 +83,11 @@ def main() -> None:
     parser.add_argument("--fonts", nargs="+", default=[], metavar="FONT")
     args = parser.parse_args()
     songs = some_songs(args.songs, args.n_songs)
-    fonts = soundfont.checked(args.fonts)
+    fonts = soundfont.check_soundfonts(args.fonts)
     outcomes: dict[str, Counter[str]] = {}
     for song in songs:
-        spec = sample_spec(song, 3, max_phrases=6, fonts=fonts)
-        sound, truth = render(arrange(song, spec), spec), truth_of(song, spec)
+        spec = sample_spec(song, 3, max_phrases=6, soundfonts=fonts)
+        sound, truth = render(arrange(song, spec), spec), ground_truth(song, spec)
         for who, of in (("ours", by_ours), ("librosa", by_librosa)):
             key, tempo = of(sound)
             said = key_outcome(key, (int(truth["key"]), int(truth["mode"])))

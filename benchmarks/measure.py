@@ -16,7 +16,8 @@ from covers.evaluation.systems import EvaluationSet, all_distances
 from covers.models import registry
 from covers.retrieval.hearing import hear
 from covers.synthesis import corpus
-from covers.synthesis.song import Song, compose
+from covers.synthesis.composer import compose
+from covers.synthesis.song import Song
 from tests.conftest import settings
 
 CORES = 2
@@ -37,8 +38,8 @@ def some_songs(folder: str | None, n: int) -> list[Song]:
     """Return n songs, evenly out of a folder; without one, composed here."""
     if not folder:
         return [compose(number, 0) for number in range(n)]
-    names = corpus.found(folder, None)
-    load = corpus.loader(folder)
+    names = corpus.find_songs(folder, None)
+    load = corpus.song_loader(folder)
     return [load(name) for name in names[:: max(len(names) // n, 1)][:n]]
 
 

@@ -18,9 +18,10 @@ from matplotlib.figure import Figure
 from covers.audio.augmentation.tensor import augment_tensor
 from covers.audio.features import compute, parameters
 from covers.synthesis import soundfont
-from covers.synthesis.song import compose
+from covers.synthesis.arrange import arrange
+from covers.synthesis.composer import compose
 from covers.synthesis.synthesizer import render
-from covers.synthesis.versions import arrange, sample_spec
+from covers.synthesis.version_spec import sample_spec
 
 OUT = Path(__file__).resolve().parent.parent / "docs" / "pictures"
 SECONDS, RATE, FONT = 20, 16_000, "FluidR3_GM.sf2"
@@ -78,10 +79,12 @@ def representations() -> None:
 
 def versions(sounds: Path | None) -> None:
     """Draw six versions of one song; write their first seconds as MP3 where asked for."""
-    fonts, song = soundfont.checked([FONT]), compose(3, 0)
+    fonts, song = soundfont.check_soundfonts([FONT]), compose(3, 0)
     figure = Figure(figsize=(11, 6.5), layout="constrained")
     for number, axes in enumerate(figure.subplots(2, 3).ravel(), 1):
-        spec = replace(sample_spec(song, number, fonts=fonts), form=(0, 1, 2), intro=0, solo=-1)
+        spec = replace(
+            sample_spec(song, number, soundfonts=fonts), form=(0, 1, 2), intro=0, solo=-1
+        )
         sound = render(arrange(song, spec), spec)[: SECONDS * RATE]
         if sounds:
             sounds.mkdir(parents=True, exist_ok=True)

@@ -22,9 +22,9 @@ from covers.models import registry
 from covers.retrieval import scoring
 from covers.retrieval.baselines import fourier2d
 from covers.retrieval.embed import crop_frames_of, embed, load
-from covers.synthesis.song import compose
-from covers.synthesis.tables import write_version
-from covers.synthesis.versions import sample_spec
+from covers.synthesis.composer import compose
+from covers.synthesis.version_files import write_audio
+from covers.synthesis.version_spec import sample_spec
 
 
 def float16(x: np.ndarray) -> tuple[np.ndarray, int]:
@@ -89,7 +89,7 @@ def main() -> None:
             for number in range(10):
                 song = compose(number, 0)
                 for v in range(3):
-                    write_version(song, sample_spec(song, v), v, Path(folder), "test")
+                    write_audio(song, sample_spec(song, v), v, Path(folder), "test")
         paths = [x.uri for x in manifest.list_folder(asked.audio or folder, "x", "flat")]
         grid = Grid("tensors", "stored as", "MB an hour", *MEASURES)
         for name in ("chroma", "log_mel"):

@@ -29,10 +29,11 @@ from scipy.signal import fftconvolve, find_peaks
 
 from covers.audio.features import hertz_of
 from covers.synthesis import soundfont
-from covers.synthesis.midi import estimate_chords, phrases_of
-from covers.synthesis.song import Song, estimate_tonic
-from covers.synthesis.synthesizer import produce
-from covers.synthesis.versions import ALONE, DRUMS, Score, VersionSpec, arrange, milder, sample_spec
+from covers.synthesis.arrange import Score, arrange
+from covers.synthesis.chords import estimate_chords
+from covers.synthesis.effects import apply_effects
+from covers.synthesis.song import Song, estimate_tonic, split_phrases
+from covers.synthesis.version_spec import DRUMS, UNACCOMPANIED, VersionSpec, make_easy, sample_spec
 
 RATE, FRAME_S = 16_000, 0.005
 # Of flite, and the MIDI pitch they sing around.
@@ -146,7 +147,7 @@ def song_of(number: int, work: str, verse: Notes, chorus: Notes) -> Song:
         np.column_stack([melody, np.ones(len(melody))]), float((melody[:, 0] + melody[:, 1]).max())
     )
     return Song(
-        f"band{number:04d}", work, tonic, mode, rng.uniform(85, 130), melody, chords, phrases_of(melody),
+        f"band{number:04d}", work, tonic, mode, rng.uniform(85, 130), melody, chords, split_phrases(melody),
         chords_from="estimated",
     )  # fmt: skip
 
@@ -172,7 +173,7 @@ def recorded(song: Song, number: int, *, mild: bool) -> np.ndarray:
     singer = str(rng.choice(list(VOICES))) if rng.random() < 0.65 else None
     if singer:
         rest = {name: part for name, part in score.parts.items() if name != "lead"}
-        band = soundfont.play(Score(rest, score.drums, score.duration_s), spec, RATE)
+        band = soundfont.play_score(Score(rest, score.drums, score.duration_s), spec, RATE)
         notes = score.parts["lead"][1].copy()
         notes[:, 2] -= 12 * round((np.median(notes[:, 2]) - VOICES[singer]) / 12)
         voice = sung(notes, singer, rng, int(score.duration_s * RATE))
@@ -182,8 +183,8 @@ def recorded(song: Song, number: int, *, mild: bool) -> np.ndarray:
             band = np.tanh(band * 3 / (peak + 1e-9)) * peak
         mix = band + voice * level * 10 ** (rng.uniform(-4, 5) / 20)
     else:
-        mix = soundfont.play(score, spec, RATE)
-    sound = produce(_roomed(mix, rng).astype(np.float32), spec, rng, RATE)
+        mix = soundfont.play_score(score, spec, RATE)
+    sound = apply_effects(_roomed(mix, rng).astype(np.float32), spec, rng, RATE)
     file = io.BytesIO()
     sf.write(file, sound, RATE, format="MP3")
     file.seek(0)
@@ -191,19 +192,19 @@ def recorded(song: Song, number: int, *, mild: bool) -> np.ndarray:
 
 
 def _spec(song: Song, number: int, rng: np.random.Generator, mild: bool) -> VersionSpec:
-    fonts = tuple(soundfont.installed())
-    spec = sample_spec(song, number, max_phrases=PHRASES, fonts=fonts)
+    fonts = tuple(soundfont.installed_soundfonts())
+    spec = sample_spec(song, number, max_phrases=PHRASES, soundfonts=fonts)
     spec = replace(
-        spec, gain=spec.gain | {"lead": max(spec.gain["lead"], 0.6)}, room=0.0, octave=0,
+        spec, gain=spec.gain | {"lead": max(spec.gain["lead"], 0.6)}, reverb=0.0, octave=0,
         noise_db=min(spec.noise_db, -35), lowpass_hz=RATE / 2,
     )  # fmt: skip
-    if spec.pattern == ALONE:
+    if spec.pattern == UNACCOMPANIED:
         spec = replace(spec, pattern="strum")
     if spec.drums == "none" and rng.random() < 0.6:
         spec = replace(spec, drums=str(rng.choice(DRUMS[1:])))
     if mild:
         spec = replace(
-            milder(spec), substitutions=0.0, solo=-1, simplify=min(spec.simplify, 0.3),
+            make_easy(spec), substitutions=0.0, solo=-1, simplify=min(spec.simplify, 0.3),
             syncopation=spec.syncopation / 2, tempo_ratio=spec.tempo_ratio**0.7,
         )  # fmt: skip
     return spec

@@ -39,9 +39,10 @@ from covers.retrieval import alignment, calibration, scoring
 from covers.retrieval.baselines import fourier2d, qmax
 from covers.retrieval.hearing import hear_query
 from covers.synthesis import corpus, soundfont
-from covers.synthesis.song import compose
+from covers.synthesis.arrange import Score, arrange
+from covers.synthesis.composer import compose
 from covers.synthesis.synthesizer import render
-from covers.synthesis.versions import PROGRAMS, Score, VersionSpec, arrange, sample_spec
+from covers.synthesis.version_spec import PROGRAMS, VersionSpec, sample_spec
 
 SETS = ("demo", "tunes", "chorales", "bands", "alike")
 FIGURE = 4  # successive steps of a melody
@@ -65,7 +66,7 @@ class Piece:
 def figured(piece: dict, group: str) -> dict:
     """Return a piece with its group, and the figures of its highest and lowest part."""
     high, low = (np.array(piece["parts"][i]) for i in (0, -1))
-    told = {name: corpus.figures(x, FIGURE) for name, x in (("high", high), ("low", low))}
+    told = {name: corpus.melodic_ngrams(x, FIGURE) for name, x in (("high", high), ("low", low))}
     return piece | told | {"group": group}
 
 
@@ -125,8 +126,12 @@ def played(piece: Piece) -> np.ndarray:
         parts[name] = ("", np.stack([onset * beat, duration * beat, pitch + shift, velocity], 1))
         programs[name] = int(rng.choice(PROGRAMS[names[int(rng.integers(len(names)))]]))
     length = max(float((n[:, 0] + n[:, 1]).max()) for _, n in parts.values()) + 1
-    spec = VersionSpec(piece.number, font=str(rng.choice(soundfont.installed())), programs=programs)
-    return compute([soundfont.play(Score(parts, np.empty((0, 3)), length), spec, 16_000)], CHROMA)
+    spec = VersionSpec(
+        piece.number, soundfont=str(rng.choice(soundfont.installed_soundfonts())), programs=programs
+    )
+    return compute(
+        [soundfont.play_score(Score(parts, np.empty((0, 3)), length), spec, 16_000)], CHROMA
+    )
 
 
 def composed(piece: Piece) -> np.ndarray:

@@ -25,16 +25,17 @@ from covers.evaluation.bootstrap import bootstrap
 from covers.evaluation.metrics import per_query
 from covers.retrieval.baselines import fourier2d, qmax
 from covers.synthesis import soundfont, symbolic_features
+from covers.synthesis.arrange import arrange
 from covers.synthesis.song import Song
 from covers.synthesis.synthesizer import render
-from covers.synthesis.versions import NUISANCES, VersionSpec, arrange, only, sample_spec
+from covers.synthesis.version_spec import NUISANCES, VersionSpec, keep_nuisances, sample_spec
 
 MAX_PHRASES = 10
 CHROMA = parameters("chroma")
 
 
 def written(song: Song, spec: VersionSpec) -> np.ndarray:
-    return fold(symbolic_features.log_frequency(arrange(song, spec), spec))
+    return fold(symbolic_features.compute_log_frequency(arrange(song, spec), spec))
 
 
 def heard(song: Song, spec: VersionSpec) -> np.ndarray:
@@ -52,14 +53,14 @@ def nuisance_table(songs: list[Song], n_versions: int, fonts: tuple[str, ...]) -
     grid = Grid("versions differ in", *[f"{s}: MAP" for s in SYSTEMS], "nearest neighbour")
     works = np.repeat([s.song_id for s in songs], n_versions)
     drawn = [
-        (song, sample_spec(song, v, max_phrases=MAX_PHRASES, fonts=fonts))
+        (song, sample_spec(song, v, max_phrases=MAX_PHRASES, soundfonts=fonts))
         for song in songs
         for v in range(n_versions)
     ]
     kinds = {**{name: (name,) for name in NUISANCES}, "all of them": tuple(NUISANCES)}
     make = heard if fonts else written
     for title, names in kinds.items():
-        chromas = [make(song, only(spec, *names)) for song, spec in drawn]
+        chromas = [make(song, keep_nuisances(spec, *names)) for song, spec in drawn]
         judged = {s: per_query(of(chromas), works) for s, of in SYSTEMS.items()}
         maps = [bootstrap(j["map"], works, seed=1) for j in judged.values()]
         nearest = " / ".join(f"{j['triplet_accuracy'].mean():.3f}" for j in judged.values())
@@ -70,7 +71,7 @@ def nuisance_table(songs: list[Song], n_versions: int, fonts: tuple[str, ...]) -
 def speed_table(songs: list[Song], fonts: tuple[str, ...]) -> Grid:
     """Time the making of versions on one core: straight as chroma, as sound, and by each font."""
     grid = Grid("form", "versions a minute and core", "x real time")
-    symbolic_features.hearing()  # once a process, not once a version
+    symbolic_features.measure_responses()  # once a process, not once a version
     ways: dict[str, tuple[Callable[[Song, VersionSpec], np.ndarray], tuple[str, ...]]] = {
         "direct, chroma": (written, ()),
         "audio, own synthesiser": (lambda song, spec: render(arrange(song, spec), spec), ()),
@@ -78,7 +79,9 @@ def speed_table(songs: list[Song], fonts: tuple[str, ...]) -> Grid:
     for font in fonts:
         ways[f"audio, {font}"] = (lambda song, spec: render(arrange(song, spec), spec), (font,))
     for title, (make, its_fonts) in ways.items():
-        specs = [(s, sample_spec(s, 1, max_phrases=MAX_PHRASES, fonts=its_fonts)) for s in songs]
+        specs = [
+            (s, sample_spec(s, 1, max_phrases=MAX_PHRASES, soundfonts=its_fonts)) for s in songs
+        ]
         seconds = sum(arrange(song, spec).duration_s for song, spec in specs)
         started = time.perf_counter()
         for song, spec in specs:
@@ -137,7 +140,7 @@ def main() -> None:
         console.print(apart(real_pairs(args.manifest, args.audio_root)))
         return
     songs = some_songs(args.songs, args.n_songs)
-    fonts = soundfont.checked(args.fonts)
+    fonts = soundfont.check_soundfonts(args.fonts)
     console.print(nuisance_table(songs, args.versions, fonts))
     made = [
         [written(s, sample_spec(s, v, max_phrases=MAX_PHRASES)) for v in range(2)] for s in songs

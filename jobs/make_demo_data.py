@@ -15,9 +15,8 @@ from covers.cli.console import Summary
 from covers.cli.job import Job
 from covers.cli.parser import job_parser, positive
 from covers.io.lake import Lake
-from covers.synthesis import tables
-from covers.synthesis.demo import add_broken_examples, add_midi_songs, compose_by_name
-from covers.synthesis.versions import milder
+from covers.synthesis import demo, tables, version_files
+from covers.synthesis.version_spec import SamplingConfig
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -39,25 +38,24 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Compose, render, write."""
     out = Path(args.out).resolve()
-    rows = tables.synthesize(
-        lake.spark, compose_by_name(args.seed), tables.demo_splits(args.works), out,
-        n_versions=args.versions, max_phrases=3, seed=args.seed, changed=milder,
-    ).collect()  # fmt: skip
-    made = sorted((r.asDict() for r in rows), key=lambda r: r["recording_id"])
-    catalog = tables.demo_catalog(made, args.tracks, args.seed)
+    config = SamplingConfig(args.versions, args.seed, max_phrases=3, is_easy=True)
+    songs, load = demo.demo_splits(args.works), demo.demo_loader(args.seed)
+    versions, _ = tables.write_audio_versions(lake.spark, out, load, songs, config)
+    catalog = demo.demo_catalog(versions, args.tracks, args.seed)
     catalog.to_csv(out / "catalog.csv", index=False)
-    tables.write_manifest(made, out)
-    add_broken_examples(out)
-    add_midi_songs(out, args.seed)
+    demo.add_broken_examples(out)
+    demo.add_midi_songs(out, args.seed)
     return {
         "songs": args.works,
-        "recordings": len(made),
+        "recordings": len(versions),
         "tracks": len(catalog),
         "folder": str(out),
     }
 
 
-JOB = Job("make_demo_data", parse_args, run, files=lambda args: tables.manifest_hash(args.out))
+JOB = Job(
+    "make_demo_data", parse_args, run, files=lambda args: version_files.manifest_hash(args.out)
+)
 
 if __name__ == "__main__":
     JOB.main()

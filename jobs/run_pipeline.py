@@ -38,7 +38,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--songs", metavar="FOLDER", help="POP909, to make training versions from")
     parser.add_argument(
-        "--form", choices=("direct", "audio"), default="direct", help="of the versions of --songs"
+        "--form", choices=("symbolic", "audio"), default="symbolic", help="of the versions of --songs"
     )
     parser.add_argument("--song-limit", type=positive, metavar="N", help="only the first N songs")
     parser.add_argument(

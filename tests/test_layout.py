@@ -12,7 +12,7 @@ ROOMS = {  # what a room may import besides itself, io, errors and schemas: neve
     "catalog": set(),
     "audio": {"catalog"},
     "models": {"audio"},
-    "synthesis": {"audio"},
+    "synthesis": {"audio", "models"},
     "triplets": {"audio", "catalog", "models"},
     "training": {"audio", "models", "triplets"},
     "retrieval": {"audio", "models"},

@@ -8,9 +8,10 @@ import pytest
 from scipy.ndimage import uniform_filter1d
 
 from covers.audio.features import HIGH, LOW, compress, compute, magnitudes, parameters
-from covers.synthesis.song import compose
+from covers.synthesis.arrange import arrange
+from covers.synthesis.composer import compose
 from covers.synthesis.synthesizer import render
-from covers.synthesis.versions import arrange, sample_spec
+from covers.synthesis.version_spec import sample_spec
 
 P = parameters("log_frequency")
 HOP = 512  # librosa's transform needs a multiple of 64, ours takes 4,000
@@ -21,7 +22,7 @@ def heard(request):
     """A rendered song [16 kHz], librosa's constant-Q magnitudes (84, n), and its frames at ours."""
     song = compose(request.param, 0)
     drawn = sample_spec(song, request.param, max_phrases=2)
-    spec = replace(drawn, tuning_cents=0.0, tone_db=(), timbre={}, altered=0.0)
+    spec = replace(drawn, tuning_cents=0.0, eq_db=(), timbre={}, pitch_perturbation=0.0)
     sound = render(arrange(song, spec), spec, sample_rate=P.sample_rate).astype(np.float32)
     theirs = np.abs(
         librosa.cqt(

@@ -15,9 +15,10 @@ from covers.evaluation.systems import EvaluationSet
 from covers.models import registry
 from covers.retrieval.hearing import hear
 from covers.synthesis import symbolic_features
-from covers.synthesis.song import compose
+from covers.synthesis.arrange import arrange
+from covers.synthesis.composer import compose
 from covers.synthesis.synthesizer import render
-from covers.synthesis.versions import arrange, sample_spec
+from covers.synthesis.version_spec import sample_spec
 
 GOLDEN = Path(__file__).with_name("golden.json")
 SEED = 20261127
@@ -32,7 +33,7 @@ def version(number, v):
 
 def chroma(number, v):
     song, spec = version(number, v)
-    return fold(symbolic_features.log_frequency(arrange(song, spec), spec))
+    return fold(symbolic_features.compute_log_frequency(arrange(song, spec), spec))
 
 
 def dozen():

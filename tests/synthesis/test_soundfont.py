@@ -1,4 +1,4 @@
-"""Versions played by fluidsynth with sound fonts."""
+"""Versions played by fluidsynth with soundfonts."""
 
 from dataclasses import replace
 
@@ -8,15 +8,17 @@ import pytest
 
 from covers.audio.features import compute, parameters
 from covers.errors import InputError
-from covers.synthesis import song, soundfont
+from covers.synthesis import soundfont
+from covers.synthesis.arrange import arrange
+from covers.synthesis.composer import compose
 from covers.synthesis.synthesizer import render
-from covers.synthesis.versions import PROGRAMS, VersionSpec, arrange, sample_spec
+from covers.synthesis.version_spec import PROGRAMS, VersionSpec, sample_spec
 
-needs_a_font = pytest.mark.skipif(
-    not soundfont.installed(),
-    reason="no sound font is installed (apt-get install fluid-soundfont-gm)",
+needs_a_soundfont = pytest.mark.skipif(
+    not soundfont.installed_soundfonts(),
+    reason="no soundfont is installed (apt-get install fluid-soundfont-gm)",
 )
-SONG = song.compose(2, 0)
+SONG = compose(2, 0)
 
 
 def notes_of(track):
@@ -44,35 +46,35 @@ def test_midi_of_a_score_has_its_notes_programs_and_tuning():
     assert {m.channel for m in drums if isinstance(m, mido.Message)} == {soundfont.DRUM_CHANNEL}
 
 
-def test_fonts_add_a_font_and_programs_to_a_version_and_change_nothing_else():
-    without, drawn = (sample_spec(SONG, 5, fonts=fonts) for fonts in ((), ("a.sf2", "b.sf2")))
-    assert replace(drawn, font="", programs={}) == without
-    assert drawn.font in {"a.sf2", "b.sf2"}
+def test_soundfonts_add_a_soundfont_and_programs_to_a_version_and_change_nothing_else():
+    without, drawn = (sample_spec(SONG, 5, soundfonts=s) for s in ((), ("a.sf2", "b.sf2")))
+    assert replace(drawn, soundfont="", programs={}) == without
+    assert drawn.soundfont in {"a.sf2", "b.sf2"}
     assert drawn.programs["lead"] in PROGRAMS[drawn.lead]
 
 
-def test_missing_font_is_one_line_that_names_the_package():
+def test_missing_soundfont_is_one_line_that_names_the_package():
     with pytest.raises(InputError, match=r"'none\.sf2'; install .*apt-get install") as error:
-        soundfont.path_of("none.sf2")
+        soundfont.find_soundfont("none.sf2")
     assert "\n" not in str(error.value)
 
 
 def test_missing_fluidsynth_is_one_line_that_names_the_package(monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(InputError, match=r"needs the program fluidsynth.*apt-get install"):
-        soundfont.checked(["x.sf2"])
+        soundfont.check_soundfonts(["x.sf2"])
 
 
-@needs_a_font
+@needs_a_soundfont
 def test_fluidsynth_plays_the_same_bits_twice_and_what_was_written():
-    font = soundfont.installed()[0]
-    spec = VersionSpec(1, form=(0,), lead="piano", font=font, programs={"lead": 0})
+    name = soundfont.installed_soundfonts()[0]
+    spec = VersionSpec(1, form=(0,), lead="piano", soundfont=name, programs={"lead": 0})
     score = arrange(SONG, spec)
-    sound, again = render(score, spec), render(score, spec)
-    np.testing.assert_array_equal(sound, again)
-    assert len(sound) == int(score.duration_s * 16_000)
-    heard, own = (
-        compute([s], parameters("chroma")).reshape(3, 12, -1).sum(axis=(0, 2))
-        for s in (sound, render(score, replace(spec, font="")))
+    waveform, again = render(score, spec), render(score, spec)
+    np.testing.assert_array_equal(waveform, again)
+    assert len(waveform) == int(score.duration_s * 16_000)
+    sampled, synthesized = (
+        compute([x], parameters("chroma")).reshape(3, 12, -1).sum(axis=(0, 2))
+        for x in (waveform, render(score, replace(spec, soundfont="")))
     )
-    assert np.corrcoef(heard, own)[0, 1] > 0.8
+    assert np.corrcoef(sampled, synthesized)[0, 1] > 0.8

@@ -59,7 +59,7 @@ class PipelineConfig:
     demo_works: int = 48
     catalog: tuple[str, ...] = ()
     songs: str | None = None
-    form: str = "direct"
+    form: str = "symbolic"
     versions: int = 4
     max_phrases: int | None = None
     song_limit: int | None = None
@@ -194,7 +194,7 @@ def _evaluation(config: PipelineConfig, sets: list[DataSet]) -> Iterator[Step]:
     for name in names:
         report = f"{config.folder}/report-{name}.html"
         yield Step("evaluate_covers", ("--data-set", name, "--report", report))
-    networks = ("--networks", *config.compare_networks, *_budget(config, config.compare_epochs))
+    networks = ("--architectures", *config.compare_networks, *_budget(config, config.compare_epochs))
     yield Step("compare_strategies", ("--data-set", names[0], *networks))
     if config.demo:
         query = f"{config.folder}/data/audio/demo0000/demo0000-v0.mp3"
@@ -203,7 +203,7 @@ def _evaluation(config: PipelineConfig, sets: list[DataSet]) -> Iterator[Step]:
 
 def _budget(config: PipelineConfig, epochs: int) -> list[str]:
     budget = ["--epochs", str(epochs), "--workers", str(config.workers)]
-    return budget + _optional("--crop", config.crop)
+    return budget + _optional("--crop-seconds", config.crop)
 
 
 def _seed_song(config: PipelineConfig) -> tuple[str, ...]:

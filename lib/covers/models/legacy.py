@@ -20,7 +20,16 @@ CALIBRATION = {
     "deviation": "s_norm", "deviation and alignment": "s_norm_alignment",
     "distance and alignment": "distance_alignment",
 }  # fmt: skip
-METRICS = {"nn_accuracy": "triplet_accuracy", "writeup_nn_accuracy": "writeup_triplet_accuracy"}
+CALIBRATION_LINE = {"n_others": "n_non_covers", "slope_of_alignment": "alignment_slope"}
+VERSION_SPEC = {  # fields of a version's spec, in `recordings.spec`
+    "lift": "key_change", "scoops": "pitch_slides", "altered": "pitch_perturbation", "room": "reverb",
+    "font": "soundfont", "tone_db": "eq_db", "interval": "harmony_interval",
+}  # fmt: skip
+METRICS = {
+    "told_by_key": "key_purity",
+    "nn_accuracy": "triplet_accuracy", "writeup_nn_accuracy": "writeup_triplet_accuracy",
+    "validation_nn_accuracy": "validation_triplet_accuracy",  # a column of `training_epochs`, too
+}  # fmt: skip
 
 
 def card(stored: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,6 +50,17 @@ def card(stored: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def calibration(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a calibration line with today's keys.
+
+    Examples
+    --------
+    >>> calibration({"slope": -9.0, "n_others": 5})
+    {'slope': -9.0, 'n_non_covers': 5}
+    """
+    return {CALIBRATION_LINE.get(key, key): value for key, value in stored.items()}
+
+
 def weights(stored: Mapping[str, T]) -> dict[str, T]:
     """Return weights with today's keys.
 
@@ -57,7 +77,7 @@ def weights(stored: Mapping[str, T]) -> dict[str, T]:
 
 
 def metric(stored: str) -> str:
-    """Return what a metric of `evaluations` is called now.
+    """Return what a metric of `evaluations` or `training_epochs` is called now.
 
     Examples
     --------
@@ -65,3 +85,14 @@ def metric(stored: str) -> str:
     ('triplet_accuracy', 'map')
     """
     return METRICS.get(stored, stored)
+
+
+def version_spec(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a version's spec with today's keys.
+
+    Examples
+    --------
+    >>> version_spec({"lift": 2, "font": "a.sf2", "transpose": 1})
+    {'key_change': 2, 'soundfont': 'a.sf2', 'transpose': 1}
+    """
+    return {VERSION_SPEC.get(key, key): value for key, value in stored.items()}

@@ -1,22 +1,91 @@
-"""What only the demo needs: its songs by number, and the broken examples it sets aside."""
+"""What only the demo needs: composed songs, a catalogue of made-up tracks, and broken examples.
+
+*Conventions.* A song of the demo is named by its number as text.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from pathlib import Path
 
-import mido
+import numpy as np
+import pandas as pd
 
-from covers.synthesis.song import PITCH_CLASSES, Song, compose
+from covers.synthesis.composer import compose
+from covers.synthesis.corpus import Loader
+from covers.synthesis.pop909 import write_pop909
+
+_CATALOG_COLUMNS = {  # of the Music Info format, that every made-up row has in common
+    "spotify_preview_url": "", "spotify_id": "", "tags": "demo, made up", "genre": "", "duration_ms": 180000,
+    "loudness": -8.0, "speechiness": 0.05, "acousticness": 0.2, "instrumentalness": 0.0, "liveness": 0.1,
+    "time_signature": 4,
+}  # fmt: skip
+_COLUMN_ORDER = (
+    "track_id", "name", "artist", "spotify_preview_url", "spotify_id", "tags", "genre", "year", "duration_ms",
+    "danceability", "energy", "key", "loudness", "mode", "speechiness", "acousticness", "instrumentalness",
+    "liveness", "valence", "tempo", "time_signature",
+)  # fmt: skip
+_MOODS = np.array([[0.45, 0.85, 0.35, 145], [0.4, 0.25, 0.25, 90], [0.7, 0.65, 0.75, 118]])
 
 
-def compose_by_name(seed: int) -> Callable[[str], Song]:
-    """Return a loader of the demo's songs: number (as text) -> song."""
+def demo_loader(seed: int) -> Loader:
+    """Return a function that composes a song of the demo."""
     return lambda name: compose(int(name), seed)
 
 
+def demo_splits(n_works: int) -> list[tuple[str, str]]:
+    """Return (number, split) of the demo's songs: a quarter test, an eighth validation."""
+    n_test, n_validation = max(2, n_works // 4), max(2, n_works // 8)
+    names = ["test"] * n_test + ["validation"] * n_validation
+    return [(str(i), names[i] if i < len(names) else "train") for i in range(n_works)]
+
+
+def demo_catalog(versions: list[dict], n_tracks: int, seed: int) -> pd.DataFrame:
+    """Return a catalogue in the Music Info format: every second version, and made-up tracks.
+
+    Parameters
+    ----------
+    versions : list of dict
+        Rows of a manifest.
+    n_tracks : int
+        Of the catalogue; at least the recordings in it.
+    seed : int
+        Of the made-up tracks, which are of three moods.
+    """
+    rng = np.random.default_rng(seed)
+    recorded = versions[::2]
+    n_filler = max(n_tracks - len(recorded), 0)
+    mood = rng.choice(3, n_filler, p=[0.4, 0.25, 0.35])
+    attributes = _MOODS[mood] + rng.normal(size=(n_filler, 4)) * np.array([0.12, 0.12, 0.15, 15])
+    filler = [
+        {
+            "track_id": f"TRDEMO{i:06d}", "name": f"Track {i}", "artist": f"Band {i % 97}",
+            "danceability": float(np.clip(a[0], 0, 1)), "energy": float(np.clip(a[1], 0, 1)),
+            "valence": float(np.clip(a[2], 0, 1)), "key": int(rng.integers(12)),
+            "mode": int(rng.random() < 0.6), "tempo": max(a[3], 40),
+        }
+        for i, a in enumerate(attributes)
+    ]  # fmt: skip
+    rows = [
+        {
+            "track_id": f"TRREC{i:06d}", "name": r["title"], "artist": r["artist"],
+            "danceability": 0.4 + 0.3 * math.sin(i) ** 2, "energy": float(r["energy"]),
+            "valence": 0.3 + 0.4 * int(r["mode"]), "key": int(r["key"]), "mode": int(r["mode"]),
+            "tempo": float(r["tempo"]),
+        }
+        for i, r in enumerate(recorded)
+    ]  # fmt: skip
+    return pd.DataFrame([_catalog_row(row) for row in rows + filler], columns=list(_COLUMN_ORDER))
+
+
+def _catalog_row(values: dict) -> dict:
+    row = _CATALOG_COLUMNS | values | {"year": 2000 + len(values["name"]) % 20}
+    rounded = ("danceability", "energy", "valence", "tempo")
+    return row | {name: round(float(values[name]), 3) for name in rounded}
+
+
 def add_broken_examples(out: Path) -> None:
-    """Add a catalogue row with an impossible key and a text file named .mp3."""
+    """Add a catalogue row with an impossible key, and a text file named .mp3."""
     broken = "TRBROKEN,Impossible,Nobody,,,,,,,0.5,0.5,17,,1,,,,,0.5,120,4\n"
     with (out / "catalog.csv").open("a") as file:
         file.write(broken)
@@ -25,36 +94,7 @@ def add_broken_examples(out: Path) -> None:
         file.write("broken-v0,broken,Broken,Nobody,audio/broken.mp3,train,,,,,\n")
 
 
-def export_pop909(song: Song, folder: Path) -> None:
-    """Write a song as POP909 has it: MIDI with a MELODY track, chords and beats in seconds."""
-    folder.mkdir(parents=True, exist_ok=True)
-    beat_s, ticks = 60 / song.tempo, 480
-    midi = mido.MidiFile(ticks_per_beat=ticks)
-    head, melody = mido.MidiTrack(), mido.MidiTrack()
-    head.append(mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(song.tempo), time=0))
-    melody.append(mido.MetaMessage("track_name", name="MELODY", time=0))
-    events = []
-    for onset, duration, pitch in song.melody:
-        events.append((round(onset * ticks), "note_on", int(pitch)))
-        events.append((round((onset + duration) * ticks) - 1, "note_off", int(pitch)))
-    now = 0
-    for tick, kind, pitch in sorted(events):
-        melody.append(mido.Message(kind, note=pitch, velocity=90, time=tick - now))
-        now = tick
-    midi.tracks += [head, melody]
-    midi.save(folder / f"{folder.name}.mid")
-    names = {number: name for name, number in PITCH_CLASSES.items()}
-    chords = [
-        f"{a * beat_s:.6f}\t{(a + n) * beat_s:.6f}\t{names[root]}:{q}"
-        for a, n, root, q in song.chords
-    ]
-    (folder / "chord_midi.txt").write_text("\n".join(chords) + "\n")
-    beats = range(int(song.phrases[-1][1]) + 1)
-    lines = [f"{b * beat_s:.6f} {float(b % 4 == 0)} {float(b % 4 == 0)}" for b in beats]
-    (folder / "beat_midi.txt").write_text("\n".join(lines) + "\n")
-
-
 def add_midi_songs(out: Path, seed: int, n: int = 4, first: int = 9000) -> None:
-    """Write a few further songs as POP909 folders, for synthesize_versions."""
+    """Write a few more songs as POP909 folders under ``out``/midi, for synthesize_versions."""
     for number in range(first, first + n):
-        export_pop909(compose(number, seed), out / "midi" / f"{number}")
+        write_pop909(compose(number, seed), out / "midi" / f"{number}")

@@ -1,10 +1,12 @@
-"""A score as log-frequency, straight from its notes: what `representations` would make of its sound.
+"""Log-frequency features of a score straight from its notes, without rendering a waveform.
 
-No sound of the song is made. How the representation hears a steady partial of each semitone, white
-noise and each drum is measured once a process, by running it on them; notes, drums and noise are
-then added up as power, frame by frame, and room and bandwidth are applied as `render` does to sound.
+The power responses of the representation to a steady sine of each semitone, to white noise and to each
+drum are measured once a process, by running it on their waveforms. Notes, drums and noise are then
+added as power, frame by frame, and the effects of `covers.synthesis.effects` are applied to the power.
+This is exact up to interference between partials.
 
-*Conventions.* (84, T) float32, 4 frames/s, as `representations` has it; `fold` makes chroma of it.
+*Conventions.* (84, T) float32, 4 frames/s, as `covers.audio.features` has it; `fold` makes chroma of it.
+A fine frame is 1 / `FINE` of a frame.
 
 References
 ----------
@@ -21,52 +23,53 @@ from scipy.ndimage import convolve1d
 
 from covers.audio import features
 from covers.audio.features import HIGH, LOW, hertz_of, parameters, windows
+from covers.synthesis.arrange import Score
+from covers.synthesis.effects import REVERB_ECHOES, compressor_gain, eq_gain
 from covers.synthesis.synthesizer import (
-    DRUM_SECONDS,
+    DRUM_S,
     RELEASE_S,
-    ROOM,
-    Sound,
-    check,
-    compressor,
-    drum_hit,
-    sound_of,
-    tone,
+    Timbre,
+    check_score,
+    select_timbre,
+    synthesize_drum,
 )
-from covers.synthesis.versions import Score, VersionSpec
+from covers.synthesis.version_spec import VersionSpec
 
-FINE = 8  # fine frames a frame: notes begin and end on these
-N = HIGH - LOW
+FINE = 8  # fine frames a frame: the resolution of onsets and offsets
+N = HIGH - LOW  # semitones
 _P = parameters("log_frequency")
 RATE = _P.frames_per_second * FINE  # fine frames a second
 
 
 @dataclass(frozen=True)
-class Hearing:
-    """What the representation makes of things whose sound is known, as power of magnitudes."""
+class Responses:
+    """Power that the representation gives for signals of unit power or full velocity."""
 
-    sine: np.ndarray  # (84, 84): of a steady unit sine of semitone j in semitone i
+    sine: np.ndarray  # (84, 84): in semitone i, of a steady unit sine of semitone j
     noise: np.ndarray  # (84,): of white noise of unit variance, mean
-    spread: np.ndarray  # (84,): of the same, standard deviation of the magnitude over its mean
-    drums: tuple[np.ndarray, ...]  # (84, n) each: of a hit in the middle, fine frame by fine frame
+    noise_variation: (
+        np.ndarray
+    )  # (84,): of noise, standard deviation of the magnitude over its mean
+    drums: tuple[np.ndarray, ...]  # (84, n) each: of a hit in the middle, by fine frame
 
 
 @lru_cache(maxsize=1)
-def hearing() -> Hearing:
-    """Run the representation on a sine of each semitone, on noise, and on each drum."""
+def measure_responses() -> Responses:
+    """Run the representation on a sine of each semitone, on white noise, and on each drum."""
     rate, rng = _P.sample_rate, np.random.default_rng(0)
     t = np.arange(3 * rate) / rate
-    sines = [_heard(np.sin(2 * np.pi * hertz_of(m) * t)) for m in range(LOW, HIGH)]
-    noise = _heard(rng.standard_normal(120 * rate))
+    sines = [_magnitudes(np.sin(2 * np.pi * hertz_of(m) * t)) for m in range(LOW, HIGH)]
+    noise = _magnitudes(rng.standard_normal(120 * rate))
     drums = []
-    for kind in range(len(DRUM_SECONDS)):
+    for kind in range(len(DRUM_S)):
         hits = []
-        for _ in range(1 if kind == 0 else 12):  # a kick is the same each time, noise is not
-            sound = np.zeros(4 * rate)
-            hit = drum_hit(kind, rng, rate)
-            sound[2 * rate : 2 * rate + len(hit)] = hit
-            hits.append(_heard(sound, hop=_P.hop // FINE) ** 2)
+        for _ in range(1 if kind == 0 else 12):  # a kick is deterministic; the others are noise
+            waveform = np.zeros(4 * rate)
+            hit = synthesize_drum(kind, rng, rate)
+            waveform[2 * rate : 2 * rate + len(hit)] = hit
+            hits.append(_magnitudes(waveform, hop=_P.hop // FINE) ** 2)
         drums.append(np.mean(hits, axis=0))
-    return Hearing(
+    return Responses(
         np.stack([s[:, 5:-5].mean(axis=1) for s in sines], axis=1) ** 2,
         (noise**2).mean(axis=1),
         noise.std(axis=1) / noise.mean(axis=1),
@@ -74,42 +77,47 @@ def hearing() -> Hearing:
     )
 
 
-def log_frequency(score: Score, spec: VersionSpec) -> np.ndarray:
-    """Return the tensor of a version, shape (84, T), float32.
+def compute_log_frequency(score: Score, spec: VersionSpec) -> np.ndarray:
+    """Return the log-frequency features of a version, shape (84, T), float32.
 
     Raises
     ------
     ValueError
         If an instrument is unknown or the score has no length.
     """
-    check(score)
+    check_score(score)
     rng = np.random.default_rng([spec.seed, 2])
     n_frames = 1 + int(score.duration_s * _P.frames_per_second)
     power = np.zeros((N, n_frames * FINE))
     for part, (instrument, notes) in score.parts.items():
-        _add_notes(power, sound_of(spec, part, instrument), notes, spec.tuning_cents / 100)
-    heard = hearing()
-    seen = heard.sine @ _through_windows(_in_room(power, spec.room))
-    seen += _drums(score.drums, n_frames, rng) * ((1 - spec.room) ** 2 + spec.room**2)
+        _add_notes(power, select_timbre(spec, part, instrument), notes, spec.tuning_cents / 100)
+    responses = measure_responses()
+    observed = responses.sine @ _smear_windows(_reverberate(power, spec.reverb))
+    observed += _drum_power(score.drums, n_frames, rng) * ((1 - spec.reverb) ** 2 + spec.reverb**2)
     if spec.compression > 0:
-        seen *= compressor(seen.sum(axis=0), spec.compression) ** 2
-    seen /= 1 + (hertz_of(np.arange(LOW, HIGH)) / spec.lowpass_hz)[:, None] ** 8  # Butterworth
-    toned = tone(spec, np.arange(LOW, HIGH)) ** 2
-    seen *= toned[:, None]
-    variance = toned @ power.mean(axis=1) / 2 * 10 ** (spec.noise_db / 10)
-    speckle = np.maximum(1 + heard.spread[:, None] * rng.standard_normal(seen.shape), 0) ** 2
-    return features.compress(np.sqrt(seen + variance * heard.noise[:, None] * speckle))
+        observed *= compressor_gain(observed.sum(axis=0), spec.compression) ** 2
+    observed /= (
+        1 + (hertz_of(np.arange(LOW, HIGH)) / spec.lowpass_hz)[:, None] ** 8
+    )  # Butterworth, order 4
+    equalizer = eq_gain(spec, np.arange(LOW, HIGH)) ** 2
+    observed *= equalizer[:, None]
+    variance = equalizer @ power.mean(axis=1) / 2 * 10 ** (spec.noise_db / 10)
+    speckle = (
+        np.maximum(1 + responses.noise_variation[:, None] * rng.standard_normal(observed.shape), 0)
+        ** 2
+    )
+    return features.compress(np.sqrt(observed + variance * responses.noise[:, None] * speckle))
 
 
-def _heard(sound: np.ndarray, hop: int = _P.hop) -> np.ndarray:
-    return features.magnitudes([sound.astype(np.float32)], replace(_P, hop=hop))
+def _magnitudes(waveform: np.ndarray, hop: int = _P.hop) -> np.ndarray:
+    return features.magnitudes([waveform.astype(np.float32)], replace(_P, hop=hop))
 
 
-def _add_notes(power: np.ndarray, sound: Sound, notes: np.ndarray, tuning: float) -> None:
-    """Add every harmonic of every note to its semitone, fine frame by fine frame."""
+def _add_notes(power: np.ndarray, timbre: Timbre, notes: np.ndarray, tuning: float) -> None:
+    """Add the power of every harmonic of every note, in place; ``power`` is (84, fine frames)."""
     if not len(notes):
         return
-    strengths, attack, decay, _ = sound
+    strengths, attack, decay, _ = timbre
     onset, duration, pitch, velocity = notes.T
     first = np.floor(onset * RATE).astype(int)
     length = np.ceil((duration + RELEASE_S) * RATE).astype(int) + 1
@@ -120,46 +128,46 @@ def _add_notes(power: np.ndarray, sound: Sound, notes: np.ndarray, tuning: float
     level = (velocity[:, None] * envelope) ** 2
     inside = (at >= 0) & (at < power.shape[1]) & (level > 1e-9)
     note, at, level = np.nonzero(inside)[0], at[inside], level[inside]
-    harmonics = np.minimum(8, 0.45 * _P.sample_rate // hertz_of(pitch))
+    n_harmonics = np.minimum(8, 0.45 * _P.sample_rate // hertz_of(pitch))
     for number, strength in enumerate(strengths, 1):
         bins = np.round(pitch - tuning + 12 * np.log2(number)).astype(int) - LOW
-        bins = np.where((bins >= 0) & (bins < N) & (number <= harmonics), bins, -1)[note]
+        bins = np.where((bins >= 0) & (bins < N) & (number <= n_harmonics), bins, -1)[note]
         index = bins * power.shape[1] + at
         added = level * strength**2 / np.sum(np.square(strengths))
-        heard = bins >= 0
-        power += np.bincount(index[heard], added[heard], power.size).reshape(power.shape)
+        inside = bins >= 0
+        power += np.bincount(index[inside], added[inside], power.size).reshape(power.shape)
 
 
-def _in_room(power: np.ndarray, room: float) -> np.ndarray:
-    """Add the echoes of `render`'s room, as if no two waves knew of each other."""
-    if not room:
+def _reverberate(power: np.ndarray, reverb: float) -> np.ndarray:
+    """Add the echoes of the reverb as power, as if they were uncorrelated with the direct signal."""
+    if not reverb:
         return power
     wet = np.zeros_like(power)
-    for delay_s, gain in ROOM:
+    for delay_s, gain in REVERB_ECHOES:
         steps = max(1, round(delay_s * RATE))
         wet[:, steps:] += gain**2 * power[:, :-steps]
-    return (1 - room) ** 2 * power + room**2 * wet
+    return (1 - reverb) ** 2 * power + reverb**2 * wet
 
 
-def _through_windows(power: np.ndarray) -> np.ndarray:
-    """Smear over time by each register's window; keep every FINE-th frame."""
-    seen = np.empty((N, power.shape[1] // FINE))
+def _smear_windows(power: np.ndarray) -> np.ndarray:
+    """Convolve with each register's window over time; return every FINE-th frame, (84, T)."""
+    observed = np.empty((N, power.shape[1] // FINE))
     for (a, b), window in windows(_P):
         shape = np.hanning(max(1, round(window / _P.hop * FINE)) + 2)[1:-1]
         smeared = convolve1d(power[a:b], shape / shape.sum(), axis=1, mode="constant")
-        seen[a:b] = smeared[:, ::FINE]
-    return seen
+        observed[a:b] = smeared[:, ::FINE]
+    return observed
 
 
-def _drums(drums: np.ndarray, n_frames: int, rng: np.random.Generator) -> np.ndarray:
-    """Lay what is heard of each hit where it is struck."""
-    seen, hits = np.zeros((N, n_frames)), hearing().drums
+def _drum_power(drums: np.ndarray, n_frames: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the power of all hits, (84, n_frames)."""
+    power, responses = np.zeros((N, n_frames)), measure_responses().drums
     for onset, kind, velocity in drums:
-        heard = hits[int(kind)]
-        struck = heard.shape[1] // 2  # the fine frame of the hit in `heard`
+        response = responses[int(kind)]
+        hit = response.shape[1] // 2  # fine frame of the hit in the response
         first = max(0, int(onset * _P.frames_per_second) - 3)
         frames = np.arange(first, min(first + 8, n_frames))
-        columns = np.clip(struck + frames * FINE - round(onset * RATE), 0, heard.shape[1] - 1)
+        columns = np.clip(hit + frames * FINE - round(onset * RATE), 0, response.shape[1] - 1)
         speckle = 1.0 if kind == 0 else rng.exponential(size=(N, 1))
-        seen[:, frames] += velocity**2 * heard[:, columns] * speckle
-    return seen
+        power[:, frames] += velocity**2 * response[:, columns] * speckle
+    return power

@@ -1,7 +1,7 @@
-"""A score as sound: a small wavetable synthesiser that needs nothing installed, or a sound font.
+"""Scores to waveforms, by a small wavetable synthesizer that needs nothing installed, or a soundfont.
 
-*Conventions.* Mono float32, peak 0.9. An instrument is the strengths of its harmonics and an
-envelope; enough that timbres differ, not enough to please.
+*Conventions.* A waveform is (n,), float32, mono, peak 0.9. An instrument is the strengths of its
+harmonics and an envelope: enough for timbres to differ, not to sound realistic.
 """
 
 from __future__ import annotations
@@ -9,18 +9,16 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy import fft
-from scipy.ndimage import uniform_filter1d
-from scipy.signal import butter, sosfilt
 
 from covers.audio.features import hertz_of
 from covers.synthesis import soundfont
-from covers.synthesis.versions import TONE_PITCHES, Score, VersionSpec
+from covers.synthesis.arrange import Score
+from covers.synthesis.effects import apply_effects
+from covers.synthesis.version_spec import VersionSpec
 
-TABLE = 2048
+TABLE = 2048  # samples of a wavetable
 RELEASE_S = 0.08  # from a note's end to silence
-DRUM_SECONDS = (0.25, 0.18, 0.05)  # kick, snare, hat
-ROOM = ((0.031, 0.8), (0.053, 0.65), (0.083, 0.5), (0.127, 0.4), (0.191, 0.3))  # delay [s], gain
+DRUM_S = (0.25, 0.18, 0.05)  # length of kick, snare, hat
 INSTRUMENTS = {  # strengths of harmonics 1…, attack [s], decay rate [1/s], vibrato [semitones]
     "piano": ((1, 0.6, 0.35, 0.25, 0.15, 0.1), 0.005, 2.5, 0.0),
     "guitar": ((1, 0.8, 0.5, 0.4, 0.2, 0.15, 0.1), 0.003, 3.5, 0.0),
@@ -34,33 +32,20 @@ INSTRUMENTS = {  # strengths of harmonics 1…, attack [s], decay rate [1/s], vi
 }
 
 
-Sound = tuple[tuple[float, ...], float, float, float]  # as INSTRUMENTS has it
+Timbre = tuple[tuple[float, ...], float, float, float]  # as in INSTRUMENTS
 
 
-def sound_of(spec: VersionSpec, part: str, instrument: str) -> Sound:
-    """Return how a part sounds: its own timbre, where the spec has one, else its instrument's."""
-    own = INSTRUMENTS[instrument]
+def select_timbre(spec: VersionSpec, part: str, instrument: str) -> Timbre:
+    """Return the timbre of a part: the spec's if it has one, else its instrument's."""
+    default = INSTRUMENTS[instrument]
     if part not in spec.timbre:
-        return own
+        return default
     attack, decay, *strengths = spec.timbre[part]
-    return tuple(strengths), attack, decay, own[3]
+    return tuple(strengths), attack, decay, default[3]
 
 
-def tone(spec: VersionSpec, midi: np.ndarray) -> np.ndarray:
-    """Return the gain of the spec's equaliser at these pitches, as a factor of magnitudes."""
-    return 10 ** (np.interp(midi, TONE_PITCHES, spec.tone_db or np.zeros(len(TONE_PITCHES))) / 20)
-
-
-@lru_cache(maxsize=256)
-def _wave(all_strengths: tuple[float, ...], n_harmonics: int) -> np.ndarray:
-    strengths = all_strengths[:n_harmonics]
-    phase = 2 * np.pi * np.arange(TABLE) / TABLE
-    wave = sum(a * np.sin((h + 1) * phase + h) for h, a in enumerate(strengths))
-    return (wave / np.sqrt(sum(a * a for a in strengths))).astype(np.float32)
-
-
-def check(score: Score) -> None:
-    """Refuse a score that cannot be played.
+def check_score(score: Score) -> None:
+    """Reject a score that cannot be played.
 
     Raises
     ------
@@ -75,39 +60,39 @@ def check(score: Score) -> None:
 
 
 def render(score: Score, spec: VersionSpec, *, sample_rate: int = 16_000) -> np.ndarray:
-    """Return the sound of a version, shape (n,), float32, mono.
+    """Return the waveform of a version, shape (n,), float32, mono, peak 0.9.
 
     Raises
     ------
     ValueError
-        If an instrument is unknown or the score has no length; with a font, as `soundfont.play`.
+        If an instrument is unknown or the score has no length; with a soundfont, as `soundfont.play_score`.
     """
-    check(score)
+    check_score(score)
     rng = np.random.default_rng([spec.seed, 1])
-    if spec.font:
-        return produce(soundfont.play(score, spec, sample_rate), spec, rng, sample_rate)
+    if spec.soundfont:
+        return apply_effects(soundfont.play_score(score, spec, sample_rate), spec, rng, sample_rate)
     mix = np.zeros(int(score.duration_s * sample_rate), dtype=np.float32)
     for part, (instrument, notes) in score.parts.items():
-        sound = sound_of(spec, part, instrument)
+        timbre = select_timbre(spec, part, instrument)
         for onset, duration, pitch, velocity in notes:
-            _add_note(mix, sound, (onset, duration, pitch, velocity), sample_rate)
+            _add_note(mix, timbre, (onset, duration, pitch, velocity), sample_rate)
     for onset, kind, velocity in score.drums:
         _add_drum(mix, onset, int(kind), velocity, rng, sample_rate)
-    return produce(mix, spec, rng, sample_rate)
+    return apply_effects(mix, spec, rng, sample_rate)
 
 
-def compressor(power: np.ndarray, share: float) -> np.ndarray:
-    """Return the gain that takes ``share`` of the decibels between a power and its mean away.
+@lru_cache(maxsize=256)
+def _wavetable(all_strengths: tuple[float, ...], n_harmonics: int) -> np.ndarray:
+    """Return one period of unit power, TABLE samples."""
+    strengths = all_strengths[:n_harmonics]
+    phase = 2 * np.pi * np.arange(TABLE) / TABLE
+    wave = sum(a * np.sin((h + 1) * phase + h) for h, a in enumerate(strengths))
+    return (wave / np.sqrt(sum(a * a for a in strengths))).astype(np.float32)
 
-    What is more than 40 dB below the mean is raised no further.
-    """
-    mean = power.mean() or 1.0
-    return np.maximum(power / mean, 1e-4) ** (-share / 2)
 
-
-def _add_note(mix: np.ndarray, sound: Sound, note: tuple, sample_rate: int) -> None:
+def _add_note(mix: np.ndarray, timbre: Timbre, note: tuple, sample_rate: int) -> None:
     onset, duration, pitch, velocity = note
-    strengths, attack, decay, vibrato = sound
+    strengths, attack, decay, vibrato = timbre
     start = int(onset * sample_rate)
     n = min(int((duration + RELEASE_S) * sample_rate), len(mix) - start)
     if n <= 0 or start < 0:
@@ -118,11 +103,11 @@ def _add_note(mix: np.ndarray, sound: Sound, note: tuple, sample_rate: int) -> N
     if vibrato:
         depth = frequency * (2 ** (vibrato / 12) - 1)
         phase += depth / (2 * np.pi * 5.5) * np.sin(2 * np.pi * 5.5 * t)
-    harmonics = int(max(1, min(8, 0.45 * sample_rate // float(frequency))))
+    n_harmonics = int(max(1, min(8, 0.45 * sample_rate // float(frequency))))
     index = (phase * TABLE).astype(np.int64) & (TABLE - 1)
     envelope = np.minimum(t / attack, 1.0) * np.exp(-decay * t)
     envelope *= np.clip((duration + RELEASE_S - t) / RELEASE_S, 0, 1)
-    mix[start : start + n] += velocity * envelope * _wave(strengths, harmonics)[index]
+    mix[start : start + n] += velocity * envelope * _wavetable(strengths, n_harmonics)[index]
 
 
 def _add_drum(
@@ -133,47 +118,18 @@ def _add_drum(
     rng: np.random.Generator,
     sample_rate: int,
 ) -> None:
-    hit = drum_hit(kind, rng, sample_rate)
+    hit = synthesize_drum(kind, rng, sample_rate)
     start = int(onset * sample_rate)
-    heard = mix[start : start + len(hit)]
-    heard += velocity * hit[: len(heard)]
+    target = mix[start : start + len(hit)]
+    target += velocity * hit[: len(target)]
 
 
-def drum_hit(kind: int, rng: np.random.Generator, sample_rate: int) -> np.ndarray:
-    """Return the sound of a kick (0), snare (1) or hat (2) struck at full force, float32."""
-    t = np.arange(int(DRUM_SECONDS[kind] * sample_rate)) / sample_rate
+def synthesize_drum(kind: int, rng: np.random.Generator, sample_rate: int) -> np.ndarray:
+    """Return the waveform of a kick (0), snare (1) or hat (2) at full velocity, float32."""
+    t = np.arange(int(DRUM_S[kind] * sample_rate)) / sample_rate
     if kind == 0:
         hit = np.sin(2 * np.pi * (50 * t + 6 * (1 - np.exp(-30 * t)))) * np.exp(-14 * t)
     else:
         hit = rng.standard_normal(len(t)) * np.exp(-(25 if kind == 1 else 80) * t)
         hit = np.diff(hit, prepend=0) if kind == 2 else hit
     return (0.8 * hit).astype(np.float32)
-
-
-def produce(
-    mix: np.ndarray, spec: VersionSpec, rng: np.random.Generator, sample_rate: int
-) -> np.ndarray:
-    """Room, compression, bandwidth, tone, noise, level."""
-    if spec.room > 0:
-        wet = np.zeros_like(mix)
-        for delay_s, gain in ROOM:
-            d = int(delay_s * sample_rate)
-            wet[d:] += gain * mix[:-d]
-        mix = (1 - spec.room) * mix + spec.room * wet
-    if spec.compression > 0:
-        power = uniform_filter1d(mix**2, sample_rate // 4)
-        mix = mix * compressor(power, spec.compression).astype(np.float32)
-    if spec.lowpass_hz < 0.45 * sample_rate:
-        mix = sosfilt(butter(4, spec.lowpass_hz, fs=sample_rate, output="sos"), mix)
-    if spec.tone_db:
-        mix = _toned(mix, spec, sample_rate)
-    level = np.sqrt(np.mean(mix**2)) or 1.0
-    mix = mix + level * 10 ** (spec.noise_db / 20) * rng.standard_normal(len(mix))
-    return (0.9 * mix / (np.abs(mix).max() or 1.0)).astype(np.float32)
-
-
-def _toned(mix: np.ndarray, spec: VersionSpec, sample_rate: int) -> np.ndarray:
-    n = fft.next_fast_len(len(mix) + sample_rate // 4, real=True)
-    frequencies = np.maximum(fft.rfftfreq(n, 1 / sample_rate), 1.0)
-    gain = tone(spec, 69 + 12 * np.log2(frequencies / 440))
-    return fft.irfft(fft.rfft(mix, n) * gain, n)[: len(mix)]
