@@ -1,4 +1,4 @@
-"""Kill -9 a job at random moments, run it again, and compare with an unbroken run.
+"""Kill -9 a job at random moments, run it again, and compare with an uninterrupted run.
 
 python -m benchmarks.killed --kills 20                        # the driver of decode_audio
 python -m benchmarks.killed --job train_siamese --kills 10    # driver and ranks, then --resume
@@ -27,7 +27,7 @@ from covers.training import checkpoints
 
 ROOT = Path(__file__).resolve().parent.parent
 KEY = ["recording_id", "representation", "parameters_id", "segment"]
-FIGURES = ("loss", "validation_loss", "validation_nn_accuracy", "embedding_std")
+METRICS = ("loss", "validation_loss", "validation_triplet_accuracy", "embedding_std")
 
 
 def submit(lake: str, job: str, *argv: str) -> subprocess.Popen:
@@ -57,16 +57,16 @@ def content(lake: str) -> tuple[int, int, str]:
     return len(table), len(table.drop_duplicates(KEY)), digest.hexdigest()[:16]
 
 
-def of_training(work: str) -> tuple[int, int, list[float]]:
-    """Return epoch and step of the newest checkpoint, and the figures of its last epoch."""
+def newest_checkpoint(work: str) -> tuple[int, int, list[float]]:
+    """Return epoch and step of the newest checkpoint, and the metrics of its last epoch."""
     found = [checkpoints.load_newest(folder) for folder in Path(work).glob("covernet-*")]
     if not found or found[0] is None:
         return 0, 0, []
     last = found[0].epochs[-1] if found[0].epochs else {}
-    return found[0].epoch, found[0].step, [last[name] for name in FIGURES if name in last]
+    return found[0].epoch, found[0].step, [last[name] for name in METRICS if name in last]
 
 
-def broken_off(
+def kill_repeatedly(
     start: Callable[[], subprocess.Popen], seconds: float, kills: int, seed: int
 ) -> Iterator[float]:
     """Start a job so many times and kill it at random moments; yield each moment afterwards."""
@@ -80,10 +80,10 @@ def broken_off(
         yield moment
 
 
-def decoding(folder: str, asked: argparse.Namespace) -> bool:
-    """Tell whether the decoded table is the unbroken run's after all kills."""
+def decoding(folder: str, args: argparse.Namespace) -> bool:
+    """Return whether the decoded table is the uninterrupted run's after all kills."""
     (Path(folder) / "audio").mkdir()
-    made(f"{folder}/audio", asked.files)
+    made(f"{folder}/audio", args.files)
     lakes = [f"{folder}/whole", f"{folder}/killed"]
     for lake in lakes:
         ingest = ("--data-set", "x", "--audio-root", f"{folder}/audio", "--layout", "flat")
@@ -91,8 +91,10 @@ def decoding(folder: str, asked: argparse.Namespace) -> bool:
     started = time.monotonic()
     submit(lakes[0], "decode_audio").wait()
     seconds, wanted = time.monotonic() - started, content(lakes[0])
-    print(f"unbroken: {seconds:.1f} s, (rows, keys, hash) {wanted}", flush=True)
-    kills = broken_off(lambda: submit(lakes[1], "decode_audio"), seconds, asked.kills, asked.seed)
+    print(f"uninterrupted: {seconds:.1f} s, (rows, keys, hash) {wanted}", flush=True)
+    kills = kill_repeatedly(
+        lambda: submit(lakes[1], "decode_audio"), seconds, args.kills, args.seed
+    )
     for number, at in enumerate(kills, 1):
         print(f"kill {number} after {at:.1f} s: {content(lakes[1])}", flush=True)
         if content(lakes[1]) == wanted:  # nothing left to interrupt: start over
@@ -103,8 +105,8 @@ def decoding(folder: str, asked: argparse.Namespace) -> bool:
     return found == wanted
 
 
-def training(folder: str, asked: argparse.Namespace) -> bool:
-    """Tell whether the last epoch's figures are the unbroken training's within 1e-6 after all kills."""
+def training(folder: str, args: argparse.Namespace) -> bool:
+    """Return whether the last epoch's metrics are the uninterrupted training's within 1e-6 after all kills."""
     lake = f"{folder}/lake"
     for job, *argv in (
         ("make_demo_data", "--out", f"{folder}/data", "--works", "24"),
@@ -115,23 +117,23 @@ def training(folder: str, asked: argparse.Namespace) -> bool:
         submit(lake, job, *argv).wait()
 
     def start(name: str, *more: str) -> subprocess.Popen:
-        settings = ("--epochs", "6", "--checkpoint-steps", "2", "--work-folder", f"{folder}/{name}")
+        settings = ("--epochs", "6", "--set", "checkpoint_steps=2", "--run-dir", f"{folder}/{name}")
         return submit(lake, "train_siamese", *settings, *more)
 
     started = time.monotonic()
     start("whole").wait()
-    seconds, wanted = time.monotonic() - started, of_training(f"{folder}/whole")
-    print(f"unbroken: {seconds:.1f} s, (epoch, step, {FIGURES}) {wanted}", flush=True)
-    kills = broken_off(lambda: start("killed", "--resume"), seconds, asked.kills, asked.seed)
+    seconds, wanted = time.monotonic() - started, newest_checkpoint(f"{folder}/whole")
+    print(f"uninterrupted: {seconds:.1f} s, (epoch, step, {METRICS}) {wanted}", flush=True)
+    kills = kill_repeatedly(lambda: start("killed", "--resume"), seconds, args.kills, args.seed)
     for number, at in enumerate(kills, 1):
-        found = of_training(f"{folder}/killed")
+        found = newest_checkpoint(f"{folder}/killed")
         print(f"kill {number} after {at:.1f} s: epoch {found[0]}, step {found[1]}", flush=True)
         if found[0] == wanted[0]:  # nothing left to interrupt: compare, and start over
             print(f"  whole: {found}", flush=True)
             if not same(found, wanted):
                 return False
             shutil.rmtree(f"{folder}/killed")
-    code, found = start("killed", "--resume").wait(), of_training(f"{folder}/killed")
+    code, found = start("killed", "--resume").wait(), newest_checkpoint(f"{folder}/killed")
     print(f"after the last run (exit code {code}): {found}")
     return same(found, wanted)
 
@@ -147,10 +149,10 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20, metavar="N")
     parser.add_argument("--files", type=int, default=40, metavar="N")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
-    asked = parser.parse_args()
-    holds = decoding if asked.job == "decode_audio" else training
+    args = parser.parse_args()
+    holds = decoding if args.job == "decode_audio" else training
     with tempfile.TemporaryDirectory() as folder:
-        sys.exit(not holds(folder, asked))
+        sys.exit(not holds(folder, args))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Rows a second of the loader's two readers, beside tensors that are in memory and beside webdataset.
+"""Rows a second of the two Delta readers, compared with tensors in memory and with webdataset.
 
 python -m benchmarks.loader
-python -m benchmarks.loader --webdataset rival/bin/python    # python -m venv rival; pip install webdataset
+python -m benchmarks.loader --webdataset other/bin/python    # python -m venv other; pip install webdataset
 
-Every way gives the same tensors, uncompressed; one core. The loader reads them so once, at the start of
-a training; its steps then read a memory-mapped file (`benchmarks.training` tells what they wait).
+All give the same tensors, uncompressed, on one core. A training reads them so once, at its start; its steps
+then read a memory-mapped file (`benchmarks.training` measures how long they wait).
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from torch.utils.data import DataLoader, TensorDataset
 from benchmarks.made_triplets import made_tensor, snapshots
 from covers.audio import quantize
 from covers.io.delta_reader import Snapshot, read_rows
-from covers.training.dataset import tensor_store
+from covers.training.dataset import read_tensors
 
 COLUMNS = ["recording_id", "shape", "scale", "offset", "tensor"]
-RIVAL = """
+WEBDATASET = """
 import json, sys, time, zlib
 import numpy, webdataset
 started, n, total = time.perf_counter(), 0, 0
@@ -55,11 +55,11 @@ def read_all(snapshot: Snapshot, reader: str) -> int:
 
 
 def in_memory(snapshot: Snapshot) -> Callable[[], int]:
-    """Return a reader of the same tensors out of memory: the ceiling."""
+    """Return a reader of the same tensors in memory: the upper bound."""
     with tempfile.TemporaryDirectory() as folder:
-        store = tensor_store(snapshot, "chroma", folder)
-        held = np.stack([store.tensor(row) for row in range(len(store.rows))])
-    data = DataLoader(TensorDataset(torch.from_numpy(held)), batch_size=32)
+        store = read_tensors(snapshot, "chroma", folder)
+        tensors = np.stack([store.tensor(row) for row in range(len(store.rows))])
+    data = DataLoader(TensorDataset(torch.from_numpy(tensors)), batch_size=32)
     return lambda: sum(len(x) for (x,) in data)
 
 
@@ -86,30 +86,30 @@ def main() -> None:
     parser.add_argument("--webdataset", metavar="PYTHON", help="one that has webdataset")
     asked = parser.parse_args()
     console = Console(width=100)
-    grid = Grid("reader", "rows/s", "MB/s uncompressed", "of the ceiling")
+    grid = Grid("reader", "rows/s", "MB/s uncompressed", "of the upper bound")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         snapshot, _ = snapshots(folder, "chroma", asked.recordings, 1)
-        ways = {
-            "in memory, DataLoader (the ceiling)": in_memory(snapshot),
+        readers = {
+            "in memory, DataLoader (upper bound)": in_memory(snapshot),
             "petastorm": lambda: read_all(snapshot, "petastorm"),
             "pyarrow": lambda: read_all(snapshot, "arrow"),
         }
         rates = {}
         read_all(snapshot, "petastorm")  # its imports, and the files into the system's memory
-        for title, way in ways.items():
+        for title, read in readers.items():
             started = time.perf_counter()
-            n = way()
+            n = read()
             rates[title] = n / (time.perf_counter() - started)
         if asked.webdataset:
-            command = [asked.webdataset, "-c", RIVAL, json.dumps(shards(snapshot, folder))]
+            command = [asked.webdataset, "-c", WEBDATASET, json.dumps(shards(snapshot, folder))]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             n, seconds = json.loads(done.stdout)
             rates["webdataset"] = n / seconds
     size = made_tensor("chroma", 0).size  # bytes: all are as long
-    ceiling = next(iter(rates.values()))
+    upper_bound = next(iter(rates.values()))
     for title, rate in rates.items():
-        grid.add_row(title, f"{rate:,.0f}", f"{rate * size / 1e6:.1f}", f"{rate / ceiling:.3f}")
+        grid.add_row(title, f"{rate:,.0f}", f"{rate * size / 1e6:.1f}", f"{rate / upper_bound:.3f}")
     console.print(grid)
 
 

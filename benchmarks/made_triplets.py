@@ -1,4 +1,4 @@
-"""Made tensors and triplets as files of two snapshots: what the loader's and training's benchmarks read."""
+"""Synthetic tensors and triplets as files of two snapshots, for the benchmarks of readers and training."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def snapshots(
     folder: Path, representation: str, n_recordings: int, n_triplets: int
 ) -> tuple[Snapshot, Snapshot]:
     """Write both tables as parquet files and return their snapshots."""
-    told = {"spectrograms": _spectrograms(representation, n_recordings)}
-    told["triplets"] = iter([_triplets(n_recordings, n_triplets)])
+    tables = {"spectrograms": _spectrograms(representation, n_recordings)}
+    tables["triplets"] = iter([_triplets(n_recordings, n_triplets)])
     found = []
-    for name, files in told.items():
+    for name, files in tables.items():
         paths, n_rows = [], 0
         for number, table in enumerate(files):
             paths.append(str(folder / f"{name}-{representation}-{number:04d}.parquet"))

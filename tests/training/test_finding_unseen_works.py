@@ -1,4 +1,4 @@
-"""covernet, trained for a minute on versions written from notes, judged on works it never saw."""
+"""CoverNet, trained for a minute on symbolic versions, evaluated on works that it never saw."""
 
 import numpy as np
 import pytest
@@ -6,18 +6,20 @@ import torch
 
 from covers.audio.features import fold
 from covers.evaluation.metrics import per_query
-from covers.models import networks
+from covers.models import factory
 from covers.retrieval import scoring
 from covers.retrieval.embed import embed
 from covers.synthesis import symbolic_features
-from covers.synthesis.song import compose
-from covers.synthesis.versions import arrange, sample_spec
+from covers.synthesis.arrange import arrange
+from covers.synthesis.composer import compose
+from covers.synthesis.version_spec import sample_spec
 from covers.training import checkpoints
+from covers.training.checkpoints import CheckpointConfig
 from covers.training.config import preset
 from covers.training.dataset import TensorStore, Triplets
-from covers.training.heartbeat import Speaker
-from covers.training.loop import Data, Keeping, train
-from covers.training.process_group import Alone
+from covers.training.heartbeat import ProgressWriter
+from covers.training.loop import TrainingData, train
+from covers.training.process_group import SingleProcess
 
 pytestmark = pytest.mark.slow
 WORKS, UNSEEN, VERSIONS = 40, 30, 3
@@ -29,12 +31,13 @@ def chromas():
     songs = [compose(number, 7) for number in range(WORKS + UNSEEN)]
     specs = [(s, sample_spec(s, v, max_phrases=4)) for s in songs for v in range(VERSIONS)]
     return [
-        fold(symbolic_features.log_frequency(arrange(song, spec), spec)) for song, spec in specs
+        fold(symbolic_features.compute_log_frequency(arrange(song, spec), spec))
+        for song, spec in specs
     ]
 
 
 def store_of(tensors):
-    """A store of these tensors, as `loader.tensor_store` makes one of the lake's."""
+    """A store of these tensors, as `dataset.read_tensors` makes one of the lake's."""
     ends = np.cumsum([t.size for t in tensors])
     stored = np.concatenate(
         [np.round(np.clip(t, 0, 1) * 255).astype(np.uint8).ravel() for t in tensors]
@@ -45,14 +48,14 @@ def store_of(tensors):
     )  # fmt: skip
 
 
-def triplets_of(works):
+def triplets_of(store, works):
     """Every version with its next, and a version of the next work."""
     rows = [
         (w * VERSIONS + v, w * VERSIONS + (v + 1) % VERSIONS, (w + 1) % works * VERSIONS + v)
         for w in range(works) for v in range(VERSIONS)
     ]  # fmt: skip
     labels = np.array([(r[0] // VERSIONS, r[2] // VERSIONS) for r in rows])
-    return Triplets(np.array(rows, np.int32), labels, np.full(len(rows), None, object))
+    return Triplets(store, np.array(rows, np.int32), labels, np.full(len(rows), None, object))
 
 
 def mean_average_precision(network, chromas):
@@ -63,20 +66,23 @@ def mean_average_precision(network, chromas):
 
 @pytest.fixture(scope="module")
 def trained(chromas, tmp_path_factory):
-    """A covernet after its training, and the folder of its checkpoints."""
+    """A CoverNet after its training, and the folder of its checkpoints."""
     folder = tmp_path_factory.mktemp("training")
-    none = Triplets(np.empty((0, 3), np.int32), np.empty((0, 2), np.int64), np.empty(0, object))
-    data = Data(store_of(chromas[: WORKS * VERSIONS]), triplets_of(WORKS), none)
+    store = store_of(chromas[: WORKS * VERSIONS])
+    none = Triplets(store, np.empty((0, 3), np.int32), np.empty((0, 2), int), np.empty(0, object))
+    data = TrainingData(triplets_of(store, WORKS), none)
     config = preset("covernet", epochs=30, crop_s=20.0)
-    weights = train(config, data, Alone(), Keeping(folder), Speaker(folder, 0))
-    return networks.with_weights("covernet", weights), folder
+    weights = train(
+        config, data, SingleProcess(), CheckpointConfig(folder), ProgressWriter(folder, 0)
+    )
+    return factory.with_weights("covernet", weights), folder
 
 
 def test_trained_network_finds_unseen_works_far_better_than_untrained(chromas, trained):
     unseen = chromas[WORKS * VERSIONS :]
     torch.manual_seed(preset("covernet").seed)
     before, after = (
-        mean_average_precision(n, unseen) for n in (networks.build("covernet"), trained[0])
+        mean_average_precision(n, unseen) for n in (factory.build("covernet"), trained[0])
     )
     assert after > 1.4 * before
 
@@ -87,6 +93,6 @@ def test_whitened_head_finds_unseen_works_better_than_the_one_it_was_trained_wit
     own = {k.removeprefix("network."): w for k, w in last.items() if k.startswith("network.")}
     before, after = (
         mean_average_precision(n, unseen)
-        for n in (networks.with_weights("covernet", own), trained[0])
+        for n in (factory.with_weights("covernet", own), trained[0])
     )
     assert after > before + 0.02

@@ -10,14 +10,15 @@ from covers.errors import InputError, TrainingFailed
 from covers.io import delta_reader
 from covers.io.lake import Lake
 from covers.io.model_store import newest
-from covers.models import networks
+from covers.models import factory
 from covers.schemas.spectrograms import SPECTROGRAMS
 from covers.schemas.training_epochs import TRAINING_EPOCHS
 from covers.schemas.triplets import TRIPLETS
 from covers.training import checkpoints, dataset, launchers, losses
+from covers.training.batching import BatchOrder, load_batch
 from covers.training.config import preset
-from covers.training.run import Request, train_models
-from covers.training.worker import Plan, Training, run_plan
+from covers.training.run import LaunchConfig, train_models
+from covers.training.worker import Plan, TrainingRun, run_plan
 from tests.rows import VERSIONS, WORKS, chroma, tiny_rows
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
@@ -32,19 +33,19 @@ def tiny(spark, tmp_path_factory):
     return lake
 
 
-def plan(lake, folder, backend="alone", **changes):
+def plan(lake, folder, backend="single", **changes):
     settings = preset("covernet", **({"epochs": 1, "batch_size": 8, "crop_s": 10.0} | changes))
-    training = Training(settings, "clique", 1, str(folder))
-    return Plan((training,), lake.snapshot(SPECTROGRAMS), lake.snapshot(TRIPLETS), backend)
+    run = TrainingRun(settings, "clique", 1, str(folder))
+    return Plan((run,), lake.snapshot(SPECTROGRAMS), lake.snapshot(TRIPLETS), backend)
 
 
-def launch(lake, made, workers=2, stall_s=120.0):
+def launch(lake, made, workers=2, stall_timeout_s=120.0):
     seen = []
     launchers.launch(
-        lake.spark, made, workers=workers, on_message=lambda _, said: seen.append(said), stall_s=stall_s
+        lake.spark, made, workers=workers, on_message=lambda _, m: seen.append(m), stall_timeout_s=stall_timeout_s
     )  # fmt: skip
-    seen = [said for said in seen if said["kind"] == "epoch"]
-    return seen, checkpoints.load_newest(Path(made.trainings[0].folder))
+    seen = [m for m in seen if m["kind"] == "epoch"]
+    return seen, checkpoints.load_newest(Path(made.runs[0].folder))
 
 
 def test_petastorm_reads_every_row_every_time(tiny):
@@ -73,7 +74,7 @@ def test_a_table_without_rows_has_none(tiny, reader):
 
 @pytest.mark.parametrize("reader", ["petastorm", "arrow"])
 def test_both_readers_give_the_tensors_that_were_written(tiny, tmp_path, reader):
-    store = dataset.tensor_store(
+    store = dataset.read_tensors(
         tiny.snapshot(SPECTROGRAMS), "chroma", str(tmp_path), reader=reader
     )
     assert len(store.rows) == WORKS * VERSIONS
@@ -81,37 +82,28 @@ def test_both_readers_give_the_tensors_that_were_written(tiny, tmp_path, reader)
 
 
 def test_unknown_strategy_has_no_triplets(tiny, tmp_path):
-    store = dataset.tensor_store(tiny.snapshot(SPECTROGRAMS), "chroma", str(tmp_path))
+    store = dataset.read_tensors(tiny.snapshot(SPECTROGRAMS), "chroma", str(tmp_path))
     with pytest.raises(InputError, match="strategy 'cluster' with seed 1"):
         dataset.read_triplets(tiny.snapshot(TRIPLETS), store, strategy="cluster", seed=1)
 
 
 def step_by_hand(made, folder, ranks):
     """First step of an epoch in one process: mean loss, and weights after the averaged gradient."""
-    config = made.trainings[0].config
-    store = dataset.tensor_store(made.spectrograms, "chroma", str(folder))
+    config = made.runs[0].config
+    store = dataset.read_tensors(made.spectrograms, "chroma", str(folder))
     train = dataset.read_triplets(made.triplets, store, strategy="clique", seed=1)["train"]
     torch.manual_seed(config.seed)
-    net, total = networks.build("covernet").train(), 0.0
-    n_numbers = int(np.prod(networks.shape_of(net)))
+    net, total = factory.build("covernet").train(), 0.0
+    n_numbers = int(np.prod(factory.embedding_shape(net)))
     loss_of = losses.build(config, 12, int(train.labels.max()) + 1, n_numbers)
     both = torch.nn.ModuleDict({"network": net, "loss": loss_of})
     optimizer = torch.optim.AdamW(
         both.parameters(), config.learning_rate, weight_decay=config.weight_decay
     )
     for rank in ranks:
-        (indices,) = dataset.batch_indices(
-            train.labels[:, 0],
-            batch_size=config.batch_size,
-            part=rank,
-            n_parts=2,
-            epoch=1,
-            seed=config.seed,
-            pairs_per_work=config.pairs_per_work,
-        )
-        x, y = dataset.load_batch(
-            store, train, indices, config, epoch=1, vary=config.vary, negatives=False
-        )
+        order = BatchOrder.from_config(config, train.labels[:, 0], 2)
+        (indices,) = order.indices(epoch=1, micro_batch=rank)
+        x, y = load_batch(train, indices, config, epoch=1, augment=config.augment, negatives=False)
         loss = loss_of(net(x.flatten(0, 1)).reshape(*y.shape, -1), y) / len(ranks)
         loss.backward()  # gradients add up
         total += float(loss.detach())
@@ -125,8 +117,8 @@ def share_of_equal(one, other):
     return float(torch.cat(same).double().mean())
 
 
-def test_two_parts_take_the_step_that_is_taken_by_hand(tiny, tmp_path):
-    made = plan(tiny, tmp_path / "two", batch_size=3 * (WORKS - 2), parts=2)
+def test_two_micro_batches_take_the_step_that_is_taken_by_hand(tiny, tmp_path):
+    made = plan(tiny, tmp_path / "two", batch_size=3 * (WORKS - 2), micro_batches=2)
     run_plan(made.to_json())
     checkpoint = checkpoints.load_newest(tmp_path / "two")
     loss, weights = step_by_hand(made, tmp_path, (0, 1))
@@ -136,19 +128,21 @@ def test_two_parts_take_the_step_that_is_taken_by_hand(tiny, tmp_path):
     assert share_of_equal(of_one_rank, checkpoint.weights) < 0.9
 
 
-FIGURES = ("loss", "validation_loss", "validation_nn_accuracy", "embedding_std")
+METRICS = ("loss", "validation_loss", "validation_triplet_accuracy", "embedding_std")
 
 
 @pytest.mark.parametrize("backend", ["horovod", "horovod-spark", "torch-distributor"])
-def test_two_ranks_and_one_train_alike_on_the_same_parts(tiny, tmp_path, backend):
-    settings = {"epochs": 3, "parts": 2}
+def test_two_ranks_and_one_train_the_same_network_on_the_same_micro_batches(
+    tiny, tmp_path, backend
+):
+    settings = {"epochs": 3, "micro_batches": 2}
     seen, checkpoint = launch(tiny, plan(tiny, tmp_path / "two", backend, **settings))
     run_plan(plan(tiny, tmp_path / "one", **settings).to_json())
     one = checkpoints.load_newest(tmp_path / "one").epochs
     assert [epoch["n_ranks"] for epoch in seen] == [2, 2, 2]
     assert [epoch["n_ranks"] for epoch in one] == [1, 1, 1]
     for mine, other in zip(one, checkpoint.epochs, strict=True):
-        for name in FIGURES:
+        for name in METRICS:
             assert mine[name] == pytest.approx(other[name], abs=1e-4)
 
 
@@ -159,18 +153,18 @@ def test_losses_that_diverge_end_with_one_line_and_no_model(tiny, tmp_path):
 
 
 def test_trained_model_is_registered_with_its_versions_and_epochs(tiny):
-    request = Request(1, work_folder=str(Path(tiny.uri) / "work"))
+    launching = LaunchConfig(1, run_dir=str(Path(tiny.uri) / "work"))
     wanted = [(preset("covernet", epochs=n, batch_size=8, crop_s=10.0), "clique") for n in (2, 1)]
-    said = []
+    titles = []
 
-    def tell(what, told):
-        said.extend([what] if told["kind"] == "epoch" else [])
+    def on_event(title, message):
+        titles.extend([title] if message["kind"] == "epoch" else [])
 
-    trained = train_models(tiny, wanted, request, tell)
-    assert said == ["covernet on clique triplets"] * 3
-    logs = Path(request.log_folder)
+    trained = train_models(tiny, wanted, launching, on_event)
+    assert titles == ["covernet on clique triplets"] * 3
+    logs = launching.log_folder
     assert len(list(logs.glob("tensorboard/*/events*"))) == 2
-    assert len(list(logs.glob("mlruns/*/*/metrics/validation_nn_accuracy"))) == 2
+    assert len(list(logs.glob("mlruns/*/*/metrics/validation_triplet_accuracy"))) == 2
     assert [len(t.epochs) for t in trained] == [2, 1]
     model = newest(tiny, "covernet", trained[0].model_id)
     assert (model.config["epochs"], model.config["workers"]) == (2, 2)
@@ -180,12 +174,14 @@ def test_trained_model_is_registered_with_its_versions_and_epochs(tiny):
 
 def test_batch_that_workers_cannot_share_is_refused(tiny):
     wanted = [(preset("covernet", batch_size=8), "clique")]
-    words = r"multiple of parts \(one a worker, or --parts\) x pairs of a work, got 8 for 3 x 2"
+    words = r"multiple of micro_batches \(one a worker, unless set\) x anchors of a class, got 8 for 3 x 2"
     with pytest.raises(InputError, match=words):
-        train_models(tiny, wanted, Request(1, workers=3), lambda *_: None)
+        train_models(tiny, wanted, LaunchConfig(1, workers=3), lambda *_: None)
 
 
-def test_parts_that_workers_cannot_share_are_refused(tiny):
-    wanted = [(preset("covernet", batch_size=12, parts=3), "clique")]
-    with pytest.raises(InputError, match="multiple of the workers, got 3 for 2; change --parts"):
-        train_models(tiny, wanted, Request(1, workers=2), lambda *_: None)
+def test_micro_batches_that_workers_cannot_share_are_refused(tiny):
+    wanted = [(preset("covernet", batch_size=12, micro_batches=3), "clique")]
+    with pytest.raises(
+        InputError, match="multiple of the workers, got 3 for 2; change micro_batches"
+    ):
+        train_models(tiny, wanted, LaunchConfig(1, workers=2), lambda *_: None)

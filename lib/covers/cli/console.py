@@ -72,7 +72,7 @@ def print_progress(name: str, message: Mapping[str, Any]) -> None:
 
 
 def _print_epoch(name: str, epoch: Mapping[str, Any]) -> None:
-    accuracy = epoch["validation_nn_accuracy"]
+    accuracy = epoch["validation_triplet_accuracy"]
     console.print(
         f"  {name}  epoch {epoch['epoch']:>3}  loss {epoch['loss']:.4f}  validation triplet accuracy "
         f"{'-' if accuracy is None else f'{accuracy:.1%}'}  "

@@ -1,8 +1,8 @@
-"""Checkpoints: whole or not at all, with a checksum; the newest valid one is loaded.
+"""Checkpoints: written atomically, with a checksum; the newest valid one is loaded.
 
 *Conventions.* ``epoch-0003.safetensors`` holds the weights after epoch 3, and as metadata the SHA-256
-of its companion ``epoch-0003.pt`` (optimizer, what each rank alone knows) and the figures so far;
-``epoch-0004-step-000200`` the same after 200 steps of epoch 4. Written beside, then renamed.
+of its companion ``epoch-0003.pt`` (the optimizer's state and each rank's own) and the metrics so far;
+``epoch-0004-step-000200`` holds the same after 200 steps of epoch 4.
 """
 
 from __future__ import annotations
@@ -21,19 +21,50 @@ from covers.io.files import atomic_write
 
 
 @dataclass(frozen=True)
+class CheckpointConfig:
+    """Where checkpoints are, whether to resume from the newest, and how often to write one.
+
+    ``every_steps`` 0 writes one at the end of each epoch alone.
+    """
+
+    folder: Path
+    resume: bool = False
+    every_steps: int = 0
+
+    def is_due(self, n_steps: int) -> bool:
+        """Return whether to write a checkpoint after so many steps of an epoch."""
+        return self.every_steps > 0 and n_steps % self.every_steps == 0
+
+
+@dataclass(frozen=True)
 class Checkpoint:
-    """What training needs to go on."""
+    """What training needs to resume.
+
+    Parameters
+    ----------
+    epoch : int
+        From 1.
+    weights : dict of str to torch.Tensor
+        Of the network and the loss.
+    optimizer : dict
+    epochs : list of dict
+        Metrics of the finished epochs.
+    step : int
+        Steps taken of this epoch; 0 is all of them.
+    ranks : list of dict
+        Of each rank: its ``sums`` and its micro-batches' ``statistics``.
+    """
 
     epoch: int
     weights: dict[str, torch.Tensor]
     optimizer: dict[str, Any]
     epochs: list[dict]
-    step: int = 0  # steps taken of this epoch; 0: all of them
-    ranks: list[dict] = field(default_factory=list)  # of each: running sums and statistics
+    step: int = 0
+    ranks: list[dict] = field(default_factory=list)
 
 
 def save(folder: Path, checkpoint: Checkpoint, *, keep: int = 2) -> Path:
-    """Write a checkpoint; the ``keep`` newest stay."""
+    """Write a checkpoint, delete all but the ``keep`` newest, and return the path of the weights."""
     folder.mkdir(parents=True, exist_ok=True)
     name = f"epoch-{checkpoint.epoch:04d}"  # names are in order: - comes before .
     stem = folder / (f"{name}-step-{checkpoint.step:06d}" if checkpoint.step else name)
@@ -59,7 +90,7 @@ def save(folder: Path, checkpoint: Checkpoint, *, keep: int = 2) -> Path:
 
 
 def load_newest(folder: Path) -> Checkpoint | None:
-    """Return the newest checkpoint that is whole, or None."""
+    """Return the newest valid checkpoint, or None."""
     for path in sorted(folder.glob("epoch-*.safetensors"), reverse=True):
         checkpoint = _load(path)
         if checkpoint:
@@ -73,8 +104,8 @@ def _load(path: Path) -> Checkpoint | None:
         with safe_open(str(path), "pt") as file:
             metadata = file.metadata()
             weights = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
-        whole = hashlib.sha256(optimizer.read_bytes()).hexdigest() == metadata["optimizer_sha256"]
-        if not whole or hash_of(weights) != metadata["weights_sha256"]:
+        valid = hashlib.sha256(optimizer.read_bytes()).hexdigest() == metadata["optimizer_sha256"]
+        if not valid or hash_of(weights) != metadata["weights_sha256"]:
             return None
         state = torch.load(optimizer, weights_only=True)
     except (SafetensorError, OSError, KeyError, RuntimeError, EOFError):
@@ -86,7 +117,7 @@ def _load(path: Path) -> Checkpoint | None:
 
 
 def hash_of(weights: dict[str, torch.Tensor]) -> str:
-    """Return the SHA-256 over all weights, in name order."""
+    """Return the SHA-256 over all weights in name order, as hex."""
     digest = hashlib.sha256()
     for name in sorted(weights):
         digest.update(name.encode())

@@ -1,24 +1,106 @@
-"""All settings of one training, and the presets: the write-up's three, covernet and CQT-Net.
+"""All settings of one training, and the presets: the write-up's three, CoverNet and CQT-Net.
 
 References
 ----------
 The write-up "Deployment": ResNet-18 last block (batch 64, 8 epochs, lr 1e-4), ResNet-18 all
-layers (batch 32, 8 epochs, lr 1e-5), CNN from scratch (batch 32, 10 epochs, lr 1e-5). CQT-Net's paper
-(Adam, batch 32, works as classes); the loss beside the classes, crops and their changes are covernet's.
+layers (batch 32, 8 epochs, lr 1e-5), CNN from scratch (batch 32, 10 epochs, lr 1e-5). Yu et al.
+"Learning a representation for cover song identification using convolutional neural network." ICASSP
+2020 (CQT-Net: Adam, batch 32, cross-entropy over works). Loshchilov, Hutter. "Decoupled weight decay
+regularization." ICLR 2019 (AdamW).
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 
-LOSSES = ("triplet", "batch_hard", "supcon", "ntxent", "clews")
+from covers.training.settings import check_types
+
 SCHEDULES = ("constant", "cosine")
 BACKENDS = ("horovod", "horovod-spark", "torch-distributor")
+OPTIMIZERS = ("adam", "adamw")
+
+
+@dataclass(frozen=True)
+class LossTraits:
+    """What a loss asks of the batches."""
+
+    needs_negatives: bool = False  # each triplet's own, rather than the batch's other classes
+    cuts_segments: bool = False  # compares segments of the crops
+
+
+LOSSES = {
+    "triplet": LossTraits(needs_negatives=True),
+    "batch_hard": LossTraits(),
+    "supcon": LossTraits(),
+    "ntxent": LossTraits(),
+    "clews": LossTraits(cuts_segments=True),
+}
+
+_CHOICES = {"loss": tuple(LOSSES), "schedule": SCHEDULES, "optimizer": OPTIMIZERS}
+_POSITIVE = (
+    "batch_size", "epochs", "learning_rate", "temperature", "crop_s", "n_segments", "top_k_pairs",
+    "max_grad_norm",
+)  # fmt: skip
+_NOT_NEGATIVE = ("weight_decay", "ce_loss_weight", "micro_batches", "patience")
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Settings of one training; ``batch_size`` counts triplets over all ranks together."""
+    """Settings of one training.
+
+    Parameters
+    ----------
+    architecture, representation : str
+        The network, and the spectrograms it takes.
+    batch_size : int
+        Triplets in a step, of all ranks together.
+    epochs : int
+    learning_rate, weight_decay : float
+    loss : str
+        One of `LOSSES`.
+    margin : float
+        Of the losses triplet and batch_hard.
+    temperature : float
+        Of supcon, ntxent, clews and the cross-entropy.
+    ce_loss_weight : float
+        Weight of a cross-entropy over all training labels, beside the loss; 0 is none.
+    samples_per_class : int
+        Samples of a work that a batch holds together, half of them anchors and half positives: an even
+        number; the batch's other works are the negatives. 0 takes triplets as they are, with their own
+        negatives.
+    micro_batches : int
+        Equal pieces of a batch, each normalised and compared by itself (ghost batch norm); a multiple of
+        the ranks, and training is the same whatever their number. 0 is one for every rank.
+    crop_s : float
+        Length of a training example [s].
+    n_segments : int
+        Segments that the loss clews cuts a crop into.
+    top_k_pairs : int
+        Most similar pairs of segments by which the loss clews compares two crops of a work.
+    max_grad_norm : float
+    schedule : str
+        Of the learning rate: constant, or cosine to zero after a warm-up.
+    patience : int
+        Epochs without a better validation triplet accuracy until training ends; 0 never ends it.
+    augment : bool
+        Augment every crop, not only the positives that the triplets say.
+    seed : int
+    init_weights : str or None
+        File of initial weights, or ``imagenet`` for ResNet-18.
+    mixed_precision : bool
+        Networks in bfloat16 where the device has it, losses in float32.
+    compile : bool
+        Compile the network by torch.compile. On a CPU, bfloat16 is used only then.
+    optimizer : str
+        adam (weight decay is part of the gradient, as in the write-up) or adamw (decoupled).
+    whiten_head : bool
+        Replace CoverNet's head by a whitening transform after the last epoch.
+
+    Raises
+    ------
+    ValueError
+        If a setting has another type or is out of its range.
+    """
 
     architecture: str
     representation: str
@@ -29,46 +111,63 @@ class TrainConfig:
     loss: str = "triplet"
     margin: float = 1.0
     temperature: float = 0.1
-    class_weight: float = 0.0  # of the cross-entropy over all training labels, beside the loss
-    # 1: triplets as they are. More: so many pairs of one work together in a batch, and the batch's
-    # other works, not the triplets' own negatives, are what they are told from.
-    pairs_per_work: int = 1
-    # That a batch is cut in, each normalised and compared for itself: 0, one for every rank. With a number,
-    # a multiple of the ranks, the same training whatever their number.
-    parts: int = 0
+    ce_loss_weight: float = 0.0
+    samples_per_class: int = 0
+    micro_batches: int = 0
     crop_s: float = 10.0
-    segments: int = 3  # that the loss clews cuts a crop in
-    best_pairs: int = 3  # of segments, by which the loss clews compares two crops of a work
+    n_segments: int = 3
+    top_k_pairs: int = 3
     max_grad_norm: float = 5.0
     schedule: str = "constant"
     patience: int = 0
-    vary: bool = False
+    augment: bool = False
     seed: int = 123
-    weights: str | None = None
-    mixed_precision: bool = True  # where the device has it: networks in bfloat16, losses in float32
-    compile: bool = False  # the network, by torch.compile; a CPU's bfloat16 is taken only then
+    init_weights: str | None = None
+    mixed_precision: bool = True
+    compile: bool = False
+    optimizer: str = "adam"
+    whiten_head: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be trained."""
-        if self.loss not in LOSSES:
-            raise ValueError(f"loss must be one of {LOSSES}, got {self.loss!r}")
-        for name in (
-            "batch_size", "epochs", "learning_rate", "crop_s", "temperature", "segments", "best_pairs",
-        ):  # fmt: skip
+        """Check types and ranges."""
+        check_types(self)
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
+        for name in _POSITIVE:
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        if self.pairs_per_work < 1 or (self.loss == "triplet" and self.pairs_per_work > 1):
+        for name in _NOT_NEGATIVE:
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
+        if self.samples_per_class < 0 or self.samples_per_class % 2:
             raise ValueError(
-                f"pairs_per_work must be 1 or more, and 1 for the loss triplet, got {self.pairs_per_work}"
+                f"samples_per_class must be 0 or an even number, got {self.samples_per_class}"
             )
-        if self.schedule not in SCHEDULES:
-            raise ValueError(f"schedule must be one of {SCHEDULES}, got {self.schedule!r}")
-        if self.parts < 0:
-            raise ValueError(f"parts must be 0 (one for every rank) or more, got {self.parts}")
-        if self.patience < 0:
-            raise ValueError(f"patience must be 0 or more epochs, got {self.patience}")
-        if self.class_weight < 0:
-            raise ValueError(f"class_weight must be 0 or more, got {self.class_weight}")
+        if self.samples_per_class and LOSSES[self.loss].needs_negatives:
+            raise ValueError(
+                f"samples_per_class must be 0 for the loss {self.loss}, which takes each triplet's own "
+                f"negative, got {self.samples_per_class}"
+            )
+        if self.whiten_head and self.architecture != "covernet":
+            raise ValueError(
+                f"whiten_head must be false for {self.architecture!r}: only covernet has such a head"
+            )
+
+    @property
+    def own_negatives(self) -> bool:
+        """Whether batches hold the triplets' own negatives."""
+        return self.samples_per_class == 0
+
+    @property
+    def anchors_per_class(self) -> int:
+        """Triplets of a class that a batch holds together."""
+        return max(1, self.samples_per_class // 2)
+
+    @property
+    def segments_per_crop(self) -> int:
+        """Segments that a crop is cut into before it is embedded; 1 leaves it whole."""
+        return self.n_segments if LOSSES[self.loss].cuts_segments else 1
 
     def to_dict(self) -> dict:
         """Return plain data, ready for JSON."""
@@ -81,17 +180,20 @@ PRESETS = {
     "cnn": TrainConfig("cnn", "log_mel", 32, 10, 1e-5, weight_decay=1e-4),
     "covernet": TrainConfig(
         "covernet", "chroma", 32, 12, 2e-3, weight_decay=1e-2, loss="supcon", margin=0.3,
-        class_weight=0.3, pairs_per_work=2, crop_s=30.0, schedule="cosine", vary=True,
+        ce_loss_weight=0.3, samples_per_class=4, crop_s=30.0, schedule="cosine", augment=True,
+        optimizer="adamw", whiten_head=True,
     ),
     "cqtnet": TrainConfig(
         "cqtnet", "log_frequency", 32, 12, 1e-3, weight_decay=1e-5, loss="supcon", margin=0.3,
-        class_weight=1.0, pairs_per_work=2, crop_s=60.0, schedule="cosine", vary=True,
+        ce_loss_weight=1.0, samples_per_class=4, crop_s=60.0, schedule="cosine", augment=True,
     ),
 }  # fmt: skip
 
 
 def preset(name: str, **changes: object) -> TrainConfig:
     """Return a preset with the settings that are not None changed.
+
+    With the loss triplet, ``samples_per_class`` is 0 unless it is given.
 
     Raises
     ------
@@ -101,6 +203,6 @@ def preset(name: str, **changes: object) -> TrainConfig:
     if name not in PRESETS:
         raise ValueError(f"preset must be one of {sorted(PRESETS)}, got {name!r}")
     given = {k: v for k, v in changes.items() if v is not None}
-    if given.get("loss") == "triplet":  # which takes each triplet's own negative
-        given.setdefault("pairs_per_work", 1)
+    if "loss" in given and given["loss"] in LOSSES and LOSSES[str(given["loss"])].needs_negatives:
+        given.setdefault("samples_per_class", 0)
     return replace(PRESETS[name], **given)  # type: ignore[arg-type]

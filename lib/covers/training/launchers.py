@@ -1,8 +1,9 @@
 """Starting the ranks: horovodrun on one machine, horovod.spark or TorchDistributor on a cluster.
 
-While the launcher runs, a thread listens to what the ranks say (`covers.training.heartbeat`). A
-rank that dies ends the run by its launcher; one that stalls, by silence: nobody said anything for
-``stall_s``, and the run is ended with one line. Never a hang.
+While the launcher runs, a watchdog thread reads the ranks' messages (`covers.training.heartbeat`). A
+rank that dies ends the run through its launcher. A rank that stalls blocks the others in the next
+collective operation: when none has written for ``stall_timeout_s``, the watchdog ends the run with one
+line. A run never hangs.
 """
 
 from __future__ import annotations
@@ -15,117 +16,149 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
-from pyspark.sql import SparkSession
 
 from covers.errors import TrainingFailed
-from covers.training.heartbeat import Ear
+from covers.training.heartbeat import ProgressReader
 from covers.training.worker import Plan, run_plan
 
-OnMessage = Callable[[int, dict], None]  # number of the training in the plan, what a rank said
-START_S = 600.0  # until the first sign of life: a cluster may have to find machines
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+OnMessage = Callable[[int, dict], None]  # number of the training in the plan, a rank's message
+START_TIMEOUT_S = 600.0  # until the first heartbeat: a cluster may have to find machines
 
 
 def launch(
-    spark: SparkSession, plan: Plan, *, workers: int, on_message: OnMessage, stall_s: float
+    spark: SparkSession | None,
+    plan: Plan,
+    *,
+    workers: int,
+    on_message: OnMessage,
+    stall_timeout_s: float,
 ) -> None:
-    """Run the plan on ``workers`` ranks; ``on_message`` gets all that they say.
+    """Run a plan on ``workers`` ranks, and return when all have finished.
+
+    Parameters
+    ----------
+    spark : SparkSession or None
+        Backend torch-distributor needs one.
+    plan : Plan
+    workers : int
+    on_message : callable
+        Gets the number of the training and the message, for all messages but heartbeats and errors.
+    stall_timeout_s : float
+        Silence of all ranks after which the run is ended [s].
 
     Raises
     ------
     TrainingFailed
         If a rank dies, stalls or gives up.
     """
-    for training in plan.trainings:
-        Path(training.folder).mkdir(parents=True, exist_ok=True)
-    runs: dict[str, Callable[[], None]] = {
+    for run in plan.runs:
+        Path(run.folder).mkdir(parents=True, exist_ok=True)
+    backends: dict[str, Callable[[], None]] = {
         "horovod": lambda: _horovodrun(plan, workers),
         "horovod-spark": lambda: _horovod_spark(plan, workers),
         "torch-distributor": lambda: _torch_distributor(spark, plan, workers),
     }
-    ear = Ear(Path(plan.trainings[0].folder), plan.run_id)
-    follower = Follower(ear, on_message, stall_s, spark)
+    reader = ProgressReader(plan.folder, plan.run_id)
+    watchdog = Watchdog(reader, on_message, stall_timeout_s, spark)
     error: Exception | None = None
     try:
-        runs[plan.backend]()  # in this thread: Horovod's launchers listen to signals
-    except Exception as failure:  # told below
+        backends[plan.backend]()  # in this thread: Horovod's launchers install signal handlers
+    except Exception as failure:  # raised below, unless the watchdog knows the cause
         error = failure
     finally:
-        follower.stop()
-    if follower.failure:
-        raise follower.failure from error
+        watchdog.stop()
+    if watchdog.failure:
+        raise watchdog.failure from error
     if error:
         first = " ".join(str(error).split())[:600]
         raise TrainingFailed(
-            f"all ranks must end well, got {type(error).__name__}: {first}; --resume goes on"
+            f"all ranks must end well, got {type(error).__name__}: {first}; use --resume to continue"
         ) from error
 
 
-class Follower:
-    """A thread that passes on what the ranks say, and ends them when they fail or fall silent."""
+class Watchdog:
+    """A thread that passes on the ranks' messages, and ends the ranks when they fail or stall.
+
+    Attributes
+    ----------
+    failure : Exception or None
+        Why the watchdog ended the run.
+    """
 
     def __init__(
-        self, ear: Ear, on_message: OnMessage, stall_s: float, spark: SparkSession | None
+        self,
+        reader: ProgressReader,
+        on_message: OnMessage,
+        stall_timeout_s: float,
+        spark: SparkSession | None,
     ) -> None:
-        self.ear, self.on_message, self.stall_s, self.spark = ear, on_message, stall_s, spark
+        self.reader, self.on_message, self.spark = reader, on_message, spark
+        self.stall_timeout_s = stall_timeout_s
         self.failure: Exception | None = None
-        self.complaint = ""
-        self.before = set(psutil.Process().children())
-        self.done = threading.Event()
-        self.thread = threading.Thread(target=self._follow, daemon=True)
+        self.error_text = ""
+        self.children_before = set(psutil.Process().children())
+        self.finished = threading.Event()
+        self.thread = threading.Thread(target=self._watch, daemon=True)
         self.thread.start()
 
     def stop(self) -> None:
-        """Hear the rest, and leave no process behind."""
-        self.done.set()
+        """Read the last messages, and leave no process behind."""
+        self.finished.set()
         self.thread.join()
-        self._end()
+        self._kill()
 
-    def _follow(self) -> None:
-        heard, limit_s = time.monotonic(), max(self.stall_s, START_S)
+    def _watch(self) -> None:
+        read_at, timeout_s = time.monotonic(), max(self.stall_timeout_s, START_TIMEOUT_S)
         try:
             while True:
-                last = self.done.wait(0.2)  # asked first: then all was said that will be
-                if self._listen():
-                    heard, limit_s = time.monotonic(), self.stall_s
-                silent = time.monotonic() - heard
-                if self.complaint and (last or silent > 5):
-                    raise TrainingFailed(self.complaint)
+                last = self.finished.wait(0.2)  # before the read, so that no message is missed
+                if self._read():
+                    read_at, timeout_s = time.monotonic(), self.stall_timeout_s
+                silence_s = time.monotonic() - read_at
+                # After an error the ranks get 5 s to end by themselves.
+                if self.error_text and (last or silence_s > 5):
+                    raise TrainingFailed(self.error_text)
                 if last:
                     return
-                if silent > limit_s:
+                if silence_s > timeout_s:
                     raise TrainingFailed(
-                        f"ranks must give a sign of life within {limit_s:g} s, got silence: a rank "
-                        "stalled; look at the machines' memory, or raise --stall-timeout; --resume goes on"
+                        f"ranks must write a heartbeat within {timeout_s:g} s, got none: a rank stalled; "
+                        "look at the machines' memory, or raise stall_timeout_s; use --resume to continue"
                     )
         except Exception as error:
             self.failure = error
             if self.spark is not None:
                 self.spark.sparkContext.cancelAllJobs()
-            self._end()
+            self._kill()
 
-    def _listen(self) -> bool:
-        messages = self.ear.listen()
+    def _read(self) -> bool:
+        messages = self.reader.read()
         for message in messages:
             if message["kind"] == "error":
-                self.complaint = self.complaint or message["text"]
+                self.error_text = self.error_text or message["text"]
             elif message["kind"] != "alive":
                 self.on_message(message["training"], message)
         return bool(messages)
 
-    def _end(self) -> None:
-        """Kill what the launcher started, and wait until it is gone; some of it is in sessions of
-        its own, so one by one.
+    def _kill(self) -> None:
+        """Kill the processes that the launcher started, and wait until they are gone.
+
+        One by one: some are in sessions of their own, which a process group's signal does not reach.
         """
-        ended = []
-        for child in set(psutil.Process().children()) - self.before:
+        killed = []
+        for child in set(psutil.Process().children()) - self.children_before:
             with contextlib.suppress(psutil.NoSuchProcess):
-                for each in (*child.children(recursive=True), child):
+                for process in (*child.children(recursive=True), child):
                     with contextlib.suppress(psutil.NoSuchProcess):
-                        each.kill()
-                        ended.append(each)
-        psutil.wait_procs(ended, timeout=10)
+                        process.kill()
+                        killed.append(process)
+        psutil.wait_procs(killed, timeout=10)
 
 
 def _environment() -> dict[str, str]:
@@ -141,7 +174,7 @@ def _environment() -> dict[str, str]:
 
 
 def _horovodrun(plan: Plan, workers: int) -> None:
-    path = Path(plan.trainings[0].folder) / "plan.json"
+    path = plan.folder / "plan.json"
     path.write_text(plan.to_json())
     runner = Path(sys.executable).with_name("horovodrun")
     command = [
@@ -153,7 +186,7 @@ def _horovodrun(plan: Plan, workers: int) -> None:
     )
     if done.returncode:
         last = " | ".join(done.stdout.splitlines()[-6:])
-        raise ChildProcessError(f"exit code {done.returncode}; last words: {last}")
+        raise ChildProcessError(f"exit code {done.returncode}; last output: {last}")
 
 
 def _horovod_spark(plan: Plan, workers: int) -> None:
@@ -169,13 +202,15 @@ def _horovod_spark(plan: Plan, workers: int) -> None:
     )
 
 
-def _torch_distributor(spark: SparkSession, plan: Plan, workers: int) -> None:
+def _torch_distributor(spark: SparkSession | None, plan: Plan, workers: int) -> None:
+    if spark is None:
+        raise ValueError("backend torch-distributor must have a Spark session, got none")
     from pyspark.ml.torch.distributor import TorchDistributor
 
     local = str(spark.sparkContext.master).startswith("local")
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo" if local else "")
-    # Without use_gpu a task of a cluster sees no GPU; with it, Spark must have some to deal out.
-    dealt = float(spark.sparkContext.getConf().get("spark.task.resource.gpu.amount", "0"))
-    TorchDistributor(num_processes=workers, local_mode=local, use_gpu=not local and dealt >= 1).run(
-        run_plan, plan.to_json()
-    )
+    # Without use_gpu a task of a cluster sees no GPU; with it, Spark must have GPUs to assign.
+    n_gpus = float(spark.sparkContext.getConf().get("spark.task.resource.gpu.amount", "0"))
+    TorchDistributor(
+        num_processes=workers, local_mode=local, use_gpu=not local and n_gpus >= 1
+    ).run(run_plan, plan.to_json())

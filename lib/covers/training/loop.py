@@ -1,8 +1,8 @@
 """The training loop, read top to bottom; one process of possibly many runs it.
 
-*Conventions.* A step takes the same global batch, in the same parts, whatever the number of ranks; loss
-and accuracy are means over all ranks. Each epoch ends with a checkpoint, and rank 0 tells its figures. A training
-that is resumed takes the very steps that the unbroken one would have taken.
+*Conventions.* A step takes the same global batch, in the same micro-batches, whatever the number of
+ranks; loss and accuracy are means over all ranks. Each epoch ends with a checkpoint. A training that is
+resumed takes the very steps that an uninterrupted one would have taken.
 """
 
 from __future__ import annotations
@@ -12,199 +12,189 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from torch import nn
 
 from covers.errors import TrainingFailed
-from covers.models import networks
+from covers.models import factory
+from covers.models.covernet import CoverNet
 from covers.models.similarity import paired_distance
-from covers.models.whitening import whiten
 from covers.training import checkpoints, losses
+from covers.training.batching import BatchOrder, load_batch, prefetch
+from covers.training.checkpoints import CheckpointConfig
 from covers.training.config import TrainConfig
-from covers.training.dataset import TensorStore, Triplets, ahead, batch_indices, load_batch
-from covers.training.heartbeat import Speaker
-from covers.training.micro_batches import Parts
-from covers.training.process_group import Ranks
+from covers.training.dataset import Triplets
+from covers.training.heartbeat import ProgressWriter
+from covers.training.micro_batches import MicroBatches
+from covers.training.process_group import ProcessGroup
+from covers.training.state import TrainingState
 
-COLLAPSED = 1e-4  # mean standard deviation of an embedding's coordinates; healthy is 0.02 to 0.1
-NARROW = 0.1  # the same times the root of their number: 1 where embeddings fill the sphere
-WHITENED_BY = 2048  # training pairs
+MIN_STD = 1e-4  # mean standard deviation of an embedding's coordinates; 0.02 to 0.1 is healthy
+MIN_WIDTH = 0.1  # that, times the root of their number: 1 where embeddings fill the sphere
+N_WHITENING_PAIRS = 2048
+_OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 
 @dataclass(frozen=True)
-class Data:
+class TrainingData:
     """What a training sees."""
 
-    store: TensorStore
     train: Triplets
     validation: Triplets
 
 
-@dataclass(frozen=True)
-class Keeping:
-    """Where checkpoints are kept, whether to go on from them, steps between those in an epoch."""
-
-    folder: Path
-    resume: bool = False
-    steps: int = 0
-
-
 def train(
-    config: TrainConfig, data: Data, ranks: Ranks, keeping: Keeping, speaker: Speaker
+    config: TrainConfig,
+    data: TrainingData,
+    group: ProcessGroup,
+    checkpointing: CheckpointConfig,
+    progress: ProgressWriter,
 ) -> dict[str, torch.Tensor]:
-    """Train and return the weights; ``speaker`` says progress, epochs and warnings.
+    """Train a network and return its weights.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    data : TrainingData
+    group : ProcessGroup
+    checkpointing : CheckpointConfig
+    progress : ProgressWriter
+        Gets progress, the metrics of epochs, and warnings.
 
     Raises
     ------
     TrainingFailed
         If the loss is not finite, the embeddings collapse, or the ranks' weights differ.
     ValueError
-        If the ranks cannot share a batch equally.
+        If the ranks cannot share a batch equally, or the triplets do not fill a batch.
     """
     torch.manual_seed(config.seed)
-    device = torch.device(
-        f"cuda:{ranks.rank % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
-    )
-    mixed = config.mixed_precision and _has_bfloat16(device, compiled=config.compile)
-    network = networks.build(config.architecture, weights=config.weights).to(device)
-    embed = torch.compile(network) if config.compile else network
-    n_transpositions = networks.n_transpositions_of(network)
-    n_labels = 1 + int(data.train.labels.max())  # they are numbered from the training ones on
-    loss_of = losses.build(
-        config, n_transpositions, n_labels, math.prod(networks.shape_of(network))
-    ).to(device)
-    both = nn.ModuleDict({"network": network, "loss": loss_of})  # some losses have weights too
-    trained = [p for p in both.parameters() if p.requires_grad]
-    # The write-up's Adam keeps weight decay inside the gradient; AdamW takes it apart.
-    kind = torch.optim.AdamW if config.architecture == "covernet" else torch.optim.Adam
-    optimizer = kind(trained, config.learning_rate, weight_decay=config.weight_decay)
-    history: list[dict] = []
-    mine = {"total": 0.0, "spread": 0.0, "seconds": 0.0}  # of the epoch so far, on this rank
-    first_step = 0
-    checkpoint = checkpoints.load_newest(keeping.folder) if keeping.resume else None
-    if checkpoint:
-        both.load_state_dict(checkpoint.weights)
-        history, first_step = checkpoint.epochs, checkpoint.step
-    parts = Parts(both, ranks, config.parts)
-    ranks.share_weights(both)
-    if checkpoint:
-        optimizer.load_state_dict(checkpoint.optimizer)
-        of_parts = [held for rank in checkpoint.ranks for held in rank["buffers"]]
-        if len(of_parts) == parts.n:  # else the network's own are every part's
-            parts.restore(of_parts)
-        if len(checkpoint.ranks) == ranks.size:
-            mine = checkpoint.ranks[ranks.rank]["sums"]
-        else:  # figures are means over ranks
-            mine = {
-                k: sum(r["sums"][k] for r in checkpoint.ranks) / len(checkpoint.ranks) for k in mine
-            }
-    batches_of = partial(
-        batch_indices, data.train.labels[:, 0], batch_size=config.batch_size, n_parts=parts.n,
-        seed=config.seed, pairs_per_work=config.pairs_per_work,
-    )  # fmt: skip
-    n_steps = len(batches_of(part=0, epoch=0))
-
-    def keep(epoch: int, step: int) -> None:
-        own = {"sums": mine, "buffers": [{k: v.cpu() for k, v in b.items()} for b in parts.held]}
-        known = ranks.gather(own, f"keep{epoch}-{step}")
-        if ranks.rank == 0:
-            state = (both.state_dict(), optimizer.state_dict())
-            checkpoints.save(
-                keeping.folder, checkpoints.Checkpoint(epoch, *state, history, step, known)
-            )
-
-    started = time.monotonic()  # of this run; steps before it are not its own
-    n_before = len(history) * n_steps + first_step
-    for epoch in range(len(history) + 1, config.epochs + 1):
-        if config.patience and _stale(history, config.patience):
+    device = _device(group)
+    use_bfloat16 = config.mixed_precision and _has_bfloat16(device, compiled=config.compile)
+    network = factory.build(config.architecture, init_weights=config.init_weights).to(device)
+    forward = torch.compile(network) if config.compile else network
+    size = math.prod(factory.embedding_shape(network))
+    n_labels = 1 + int(data.train.labels.max())
+    n_transpositions = factory.n_transpositions_of(network)
+    loss_of = losses.build(config, n_transpositions, n_labels, size).to(device)
+    model = nn.ModuleDict({"network": network, "loss": loss_of})  # some losses have weights, too
+    trained = [p for p in model.parameters() if p.requires_grad]
+    # Every step sets the learning rate.
+    optimizer = _OPTIMIZERS[config.optimizer](trained, weight_decay=config.weight_decay)
+    checkpoint = checkpoints.load_newest(checkpointing.folder) if checkpointing.resume else None
+    state = TrainingState(model, optimizer, group, config.micro_batches, checkpoint)
+    micro_batches = state.micro_batches
+    order = BatchOrder.from_config(config, data.train.labels[:, 0], micro_batches.n)
+    n_steps = _count_steps(order)
+    n_resumed, started = len(state.epochs) * n_steps + state.step, time.monotonic()
+    for epoch in range(len(state.epochs) + 1, config.epochs + 1):
+        if config.patience and _epochs_without_gain(state.epochs) >= config.patience:
             break
-        began = time.monotonic() - mine["seconds"]
-        both.train()
-        of_parts = [batches_of(part=part, epoch=epoch) for part in parts.mine]
-        batches = [of_part[step] for step in range(first_step, n_steps) for of_part in of_parts]
+        began, waited = time.monotonic() - state.sums["seconds"], 0.0
+        model.train()
+        by_number = [order.indices(epoch=epoch, micro_batch=m) for m in micro_batches.local]
+        batches = [steps[step] for step in range(state.step, n_steps) for steps in by_number]
         load = partial(
-            load_batch, data.store, data.train, config=config, epoch=epoch, vary=config.vary,
-            negatives=config.pairs_per_work == 1,
+            load_batch, data.train, config=config, epoch=epoch, augment=config.augment,
+            negatives=config.own_negatives,
         )  # fmt: skip
-        waited = 0.0
-        loaded = ahead(load, batches)
-        for step in range(first_step, n_steps):
+        loaded = prefetch(load, batches)
+        for step in range(state.step, n_steps):
             rate = learning_rate(config, (epoch - 1) * n_steps + step, config.epochs * n_steps)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+            for parameters in optimizer.param_groups:
+                parameters["lr"] = rate
             optimizer.zero_grad()
-            for part in parts.mine:
+            for number in micro_batches.local:
                 asked = time.monotonic()
                 x, labels = (tensor.to(device) for tensor in next(loaded))
                 waited += time.monotonic() - asked
-                parts.begin(part)
-                with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
-                    embedded = embed(pieces_of(x, config))
-                parts.end(part)
+                micro_batches.load_statistics(number)
+                with torch.autocast(device.type, torch.bfloat16, enabled=use_bfloat16):
+                    embedded = forward(losses.cut_segments(x, config.segments_per_crop))
+                micro_batches.store_statistics(number)
                 embedded = embedded.float()
-                loss = loss_of(as_compared(embedded, labels, config), labels) / len(parts.mine)
+                by_crop = losses.group_embeddings(embedded, labels, config.segments_per_crop)
+                loss = loss_of(by_crop, labels) / len(micro_batches.local)
                 loss.backward()
-                mine["total"] += float(loss.detach())
-                mine["spread"] += float(embedded.detach().std(dim=0).mean()) / len(parts.mine)
-            ranks.average_gradients(both)
+                std = float(embedded.detach().std(dim=0).mean()) / len(micro_batches.local)
+                state.sums["loss"] += float(loss.detach())
+                state.sums["embedding_std"] += std
+            group.average_gradients(model)
             torch.nn.utils.clip_grad_norm_(trained, config.max_grad_norm)
             optimizer.step()
-            mine["seconds"] = time.monotonic() - began
-            if keeping.steps and (step + 1) % keeping.steps == 0 and step + 1 < n_steps:
-                keep(epoch, step + 1)
-            now, n_done = time.monotonic(), (epoch - 1) * n_steps + step + 1
-            speed = (n_done - n_before) / (now - started)
-            speaker.now_and_then(
+            state.sums["seconds"] = time.monotonic() - began
+            if checkpointing.is_due(step + 1) and step + 1 < n_steps:
+                state.save(checkpointing.folder, epoch, step + 1)
+            n_done = (epoch - 1) * n_steps + step + 1
+            steps_per_s = (n_done - n_resumed) / (time.monotonic() - started)
+            progress.beat(
                 "progress", epoch=epoch, n_epochs=config.epochs, step=step + 1, n_steps=n_steps,
-                loss=mine["total"] / (step + 1), waiting=waited / (now - began),
-                triplets_per_s=speed * len(batches[0]) * parts.n,
-                eta_s=(config.epochs * n_steps - n_done) / speed,
+                loss=state.sums["loss"] / (step + 1), waiting=waited / state.sums["seconds"],
+                triplets_per_s=steps_per_s * len(batches[0]) * micro_batches.n,
+                eta_s=(config.epochs * n_steps - n_done) / steps_per_s,
             )  # fmt: skip
-        figures = torch.tensor(
-            [mine["total"] / n_steps, mine["spread"] / n_steps], dtype=torch.float64
-        )
-        mean_loss, std = (float(v) for v in ranks.average(figures, f"figures{epoch}"))
-        parts.average(f"statistics{epoch}")
-        validation = evaluate(network, config, data, parts, speaker)
-        hashes = ranks.gather(checkpoints.hash_of(dict(both.named_parameters())), f"hash{epoch}")
-        row = {
-            "epoch": epoch, "loss": mean_loss, **validation, "embedding_std": std, "learning_rate": rate,
-            "n_triplets": n_steps * len(of_parts[0][0]) * parts.n, "n_ranks": ranks.size,
-            "seconds": time.monotonic() - began, "parameters_hash": hashes[0],
+        metrics = _epoch_metrics(epoch, n_steps, state) | {
+            "learning_rate": rate, "n_triplets": n_steps * len(batches[0]) * micro_batches.n,
+            **evaluate(network, config, data.validation, micro_batches, progress),
         }  # fmt: skip
-        history.append(row)
-        _check(row, hashes)
-        first_step, mine = 0, dict.fromkeys(mine, 0.0)
-        keep(epoch, 0)
-        if ranks.rank == 0:
-            speaker.say("epoch", **row)
-            width = std * math.sqrt(embedded.shape[1])
-            if width < NARROW:
-                speaker.say("warning", text=_narrow(epoch, width))
-    if isinstance(network, networks.CoverNet):  # on every rank the same, by the same recordings
+        hashes = group.gather(checkpoints.hash_of(dict(model.named_parameters())), f"hash{epoch}")
+        metrics |= {"seconds": time.monotonic() - began, "parameters_hash": hashes[0]}
+        _check(metrics, hashes)
+        state.finish_epoch(metrics)
+        state.save(checkpointing.folder, epoch)
+        _report(metrics, size, group, progress)
+    if config.whiten_head:  # the same on every rank: by the same recordings
         network.eval()
-        whiten(network, (x.to(device) for x in _some(config, data, speaker)))
+        crops = _whitening_crops(config, data.train, progress)
+        cast(CoverNet, network).whiten_head(x.to(device) for x in crops)
     return network.state_dict()
 
 
-def _some(config: TrainConfig, data: Data, speaker: Speaker) -> Iterator[torch.Tensor]:
-    """Yield crops (B, n_bins, T) of up to `WHITENED_BY` training pairs, evenly out of all, unchanged."""
-    n = len(data.train)
-    chosen = np.unique(np.linspace(0, n - 1, min(n, WHITENED_BY)).astype(int))
-    for first in range(0, len(chosen), 32):
-        speaker.now_and_then()
-        indices = chosen[first : first + 32]
-        x, _ = load_batch(
-            data.store, data.train, indices, config, epoch=0, vary=False, negatives=False
+def _count_steps(order: BatchOrder) -> int:
+    if not order.n_steps:
+        raise ValueError(
+            f"training triplets must be at least {order.n_micro_batches} micro-batches x "
+            f"{order.anchors_per_class} anchors of a class, got {len(order.labels)}; generate more, or "
+            "lower micro_batches"
         )
+    return order.n_steps
+
+
+def _epoch_metrics(epoch: int, n_steps: int, state: TrainingState) -> dict:
+    """Return loss and embedding_std as means over ranks and steps; average the statistics."""
+    own = torch.tensor(
+        [state.sums["loss"] / n_steps, state.sums["embedding_std"] / n_steps], dtype=torch.float64
+    )
+    loss, std = (float(v) for v in state.group.average(own, f"metrics{epoch}"))
+    state.micro_batches.average_statistics(f"statistics{epoch}")
+    return {"epoch": epoch, "loss": loss, "embedding_std": std, "n_ranks": state.group.size}
+
+
+def _whitening_crops(
+    config: TrainConfig, train: Triplets, progress: ProgressWriter
+) -> Iterator[torch.Tensor]:
+    """Yield crops (B, n_bins, T) of up to `N_WHITENING_PAIRS` pairs spread evenly, not augmented."""
+    n = len(train)
+    chosen = np.unique(np.linspace(0, n - 1, min(n, N_WHITENING_PAIRS)).astype(int))
+    for first in range(0, len(chosen), 32):
+        progress.beat()
+        indices = chosen[first : first + 32]
+        x, _ = load_batch(train, indices, config, epoch=0, augment=False, negatives=False)
         yield x.flatten(0, 1)
 
 
+def _device(group: ProcessGroup) -> torch.device:
+    """Return the GPU of this rank, or the CPU where there is none."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device(f"cuda:{group.rank % torch.cuda.device_count()}")
+
+
 def _has_bfloat16(device: torch.device, *, compiled: bool) -> bool:
-    """Tell whether bfloat16 makes steps faster here; on a CPU, plain operations gain little by it."""
+    """Return whether bfloat16 makes steps faster here; on a CPU, eager operations gain little by it."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return compiled and (
@@ -219,88 +209,85 @@ def learning_rate(config: TrainConfig, step: int, n_steps: int) -> float:
     warm_up = max(1, n_steps // 20)
     if step < warm_up:
         return config.learning_rate * (step + 1) / warm_up
-    progress = (step - warm_up) / max(1, n_steps - warm_up)
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
-
-
-def pieces_of(x: torch.Tensor, config: TrainConfig) -> torch.Tensor:
-    """Return what the network embeds of (k, B, n_bins, T) crops: those, or each cut in segments."""
-    if config.loss != "clews":
-        return x.flatten(0, 1)
-    length = x.shape[-1] // config.segments
-    cut = x[..., : length * config.segments].unflatten(-1, (config.segments, length))
-    return cut.movedim(-2, 2).flatten(0, 2)
-
-
-def as_compared(embedded: torch.Tensor, labels: torch.Tensor, config: TrainConfig) -> torch.Tensor:
-    """Return embeddings of `pieces_of` by their place: (k, B, d), or (k, B, segments, d)."""
-    n = (config.segments,) if config.loss == "clews" else ()
-    return embedded.reshape(*labels.shape, *n, -1)
+    done = (step - warm_up) / max(1, n_steps - warm_up)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
 @torch.no_grad()
 def evaluate(
-    network: nn.Module, config: TrainConfig, data: Data, parts: Parts, speaker: Speaker
+    network: nn.Module,
+    config: TrainConfig,
+    validation: Triplets,
+    micro_batches: MicroBatches,
+    progress: ProgressWriter,
 ) -> dict[str, float | None]:
-    """Return the metric loss and nearest-neighbour accuracy on validation triplets, over all parts."""
-    if len(data.validation) < parts.n:
-        return {"validation_loss": None, "validation_nn_accuracy": None}
+    """Return metric loss and triplet accuracy on up to 512 validation triplets a micro-batch.
+
+    The accuracy is the share of triplets with the positive nearer than the negative, a tie counting
+    half. Both are None where there are fewer triplets than micro-batches.
+    """
+    if len(validation) < micro_batches.n:
+        return {"validation_loss": None, "validation_triplet_accuracy": None}
     network.eval()
-    device, n_transpositions = (
-        next(network.parameters()).device,
-        networks.n_transpositions_of(network),
-    )
-    loss_of = losses.MetricLoss(config, n_transpositions)
+    device = next(network.parameters()).device
+    n_transpositions = factory.n_transpositions_of(network)
+    loss_of, n_segments = losses.build_metric(config, n_transpositions), config.segments_per_crop
     sums = torch.zeros(3, dtype=torch.float64)
-    for part in parts.mine:
-        mine = np.arange(len(data.validation))[part :: parts.n][:512]
-        for first in range(0, len(mine), config.batch_size):
-            speaker.now_and_then()
-            indices = mine[first : first + config.batch_size]
-            x, labels = load_batch(
-                data.store, data.validation, indices, config, epoch=0, vary=False
-            )
+    for number in micro_batches.local:
+        own = np.arange(len(validation))[number :: micro_batches.n][:512]
+        for first in range(0, len(own), config.batch_size):
+            progress.beat()
+            indices = own[first : first + config.batch_size]
+            x, labels = load_batch(validation, indices, config, epoch=0, augment=False)
             x, labels = x.to(device), labels.to(device)
-            embedded = network(x.flatten(0, 1)).reshape(*labels.shape, -1)
-            near, far = (
+            embedded = losses.group_embeddings(network(x.flatten(0, 1)), labels, 1)
+            to_positive, to_negative = (
                 paired_distance(embedded[0], other, n_transpositions) for other in embedded[1:]
             )
-            if config.loss == "clews":
-                embedded = as_compared(network(pieces_of(x, config)), labels, config)
+            if n_segments > 1:
+                pieces = network(losses.cut_segments(x, n_segments))
+                embedded = losses.group_embeddings(pieces, labels, n_segments)
             loss = loss_of(embedded, labels)
-            right = (near < far).double() + 0.5 * (near == far).double()
-            sums += torch.tensor([float(loss) * len(indices), float(right.sum()), len(indices)])
-    loss_sum, right_sum, n = (float(v) for v in parts.ranks.average(sums, "validation"))
-    return {"validation_loss": loss_sum / n, "validation_nn_accuracy": right_sum / n}
+            correct = (to_positive < to_negative).double()
+            correct += 0.5 * (to_positive == to_negative).double()
+            sums += torch.tensor([float(loss) * len(indices), float(correct.sum()), len(indices)])
+    loss_sum, n_correct, n = (float(v) for v in micro_batches.group.average(sums, "validation"))
+    return {"validation_loss": loss_sum / n, "validation_triplet_accuracy": n_correct / n}
 
 
-def _check(row: dict, hashes: list[str]) -> None:
-    if not math.isfinite(row["loss"]):
+def _check(metrics: dict, hashes: list[str]) -> None:
+    epoch = metrics["epoch"]
+    if not math.isfinite(metrics["loss"]):
         raise TrainingFailed(
-            f"loss must be finite, got {row['loss']} in epoch {row['epoch']}; lower --learning-rate"
+            f"loss must be finite, got {metrics['loss']} in epoch {epoch}; lower --learning-rate"
         )
-    if row["embedding_std"] < COLLAPSED:
+    if metrics["embedding_std"] < MIN_STD:
         raise TrainingFailed(
-            f"embeddings must differ, got standard deviation {row['embedding_std']:.2g} in epoch "
-            f"{row['epoch']}: they collapsed; lower --learning-rate or take --loss supcon"
+            f"embeddings must differ, got standard deviation {metrics['embedding_std']:.2g} in epoch "
+            f"{epoch}: they collapsed; lower --learning-rate or use --loss supcon"
         )
     if len(set(hashes)) > 1:
-        raise TrainingFailed(
-            f"weights must be equal on all ranks, got {hashes} in epoch {row['epoch']}"
+        raise TrainingFailed(f"weights must be equal on all ranks, got {hashes} in epoch {epoch}")
+
+
+def _report(metrics: dict, size: int, group: ProcessGroup, progress: ProgressWriter) -> None:
+    """Write an epoch's metrics by rank 0, and a warning where embeddings are about to collapse."""
+    if group.rank != 0:
+        return
+    progress.write("epoch", **metrics)
+    width = metrics["embedding_std"] * math.sqrt(size)
+    if width < MIN_WIDTH:
+        text = (
+            f"embeddings must fill their sphere, got {width:.1%} of its width in epoch "
+            f"{metrics['epoch']}: they are about to collapse; lower --learning-rate, use --loss supcon "
+            "or ntxent, or a larger --batch-size"
         )
+        progress.write("warning", text=text)
 
 
-def _narrow(epoch: int, width: float) -> str:
-    return (
-        f"embeddings must fill their sphere, got {width:.1%} of its width in epoch {epoch}: they are "
-        "about to collapse; lower --learning-rate, take --loss supcon or ntxent, or a larger "
-        "--batch-size"
-    )
-
-
-def _stale(history: list[dict], patience: int) -> bool:
-    """Tell whether validation accuracy has not risen for ``patience`` epochs."""
-    if not history:
-        return False
-    accuracies = [h["validation_nn_accuracy"] or 0.0 for h in history]
-    return len(accuracies) - 1 - int(np.argmax(accuracies)) >= patience
+def _epochs_without_gain(epochs: list[dict]) -> int:
+    """Return for how many epochs the validation triplet accuracy has not risen."""
+    if not epochs:
+        return 0
+    accuracies = [e["validation_triplet_accuracy"] or 0.0 for e in epochs]
+    return len(accuracies) - 1 - int(np.argmax(accuracies))

@@ -1,7 +1,7 @@
 """The few collective operations that training needs, by Horovod or by torch.distributed.
 
-*Conventions.* Every rank calls every operation in the same order. ``average`` of a number or a
-tensor is the mean over ranks.
+*Conventions.* Every rank calls every operation in the same order. ``average`` is the mean over ranks.
+``name`` tells one call from another where a backend matches calls by name (Horovod).
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ from typing import Any, Protocol
 import torch
 
 
-class Ranks(Protocol):
-    """A process among its fellows."""
+class ProcessGroup(Protocol):
+    """The processes of one training; this one has number ``rank`` of ``size``."""
 
     rank: int
     size: int
 
     def average(self, value: torch.Tensor, name: str) -> torch.Tensor:
-        """Return the mean over ranks."""
+        """Return the mean of a tensor over ranks."""
 
     def gather(self, value: Any, name: str) -> list:
         """Return the values of all ranks, in rank order."""
 
-    def share_weights(self, network: torch.nn.Module) -> None:
-        """Give rank 0's weights to all."""
+    def broadcast_weights(self, model: torch.nn.Module) -> None:
+        """Copy rank 0's weights and buffers to all ranks."""
 
-    def average_gradients(self, network: torch.nn.Module) -> None:
-        """Put the mean over ranks in place of every gradient."""
+    def average_gradients(self, model: torch.nn.Module) -> None:
+        """Replace every gradient by its mean over ranks."""
 
     def close(self) -> None:
-        """Leave."""
+        """Leave the group."""
 
 
-class Alone:
-    """One process, no fellows."""
+class SingleProcess:
+    """One process without a launcher."""
 
     rank, size = 0, 1
 
@@ -46,37 +46,38 @@ class Alone:
         """Return the value in a list."""
         return [value]
 
-    def share_weights(self, network: torch.nn.Module) -> None:
+    def broadcast_weights(self, model: torch.nn.Module) -> None:
         """Do nothing."""
 
-    def average_gradients(self, network: torch.nn.Module) -> None:
+    def average_gradients(self, model: torch.nn.Module) -> None:
         """Do nothing."""
 
     def close(self) -> None:
         """Do nothing."""
 
 
-class Several(Alone):
-    """Ranks that average gradients in one message.
+class FusedGradients(SingleProcess):
+    """Averages all gradients in one message.
 
-    One for each of covernet's 33 tensors (DDP without buckets, Horovod's DistributedOptimizer, which
-    fuses what comes within a cycle) left two ranks on two cores hardly faster than one (docs/training.md).
+    One message for each of CoverNet's 33 tensors (DDP without buckets, Horovod's DistributedOptimizer,
+    which fuses what arrives within a cycle) left two ranks on two cores hardly faster than one
+    (docs/training.md).
     """
 
-    def average_gradients(self, network: torch.nn.Module) -> None:
-        """Put the mean over ranks in place of every gradient."""
-        found = [p.grad for p in network.parameters() if p.grad is not None]
-        together = self.average(torch.cat([gradient.flatten() for gradient in found]), "gradients")
-        means = together.split([gradient.numel() for gradient in found])
-        for gradient, mean in zip(found, means, strict=True):
+    def average_gradients(self, model: torch.nn.Module) -> None:
+        """Replace every gradient by its mean over ranks."""
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        fused = self.average(torch.cat([g.flatten() for g in gradients]), "gradients")
+        means = fused.split([g.numel() for g in gradients])
+        for gradient, mean in zip(gradients, means, strict=True):
             gradient.copy_(mean.view_as(gradient))
 
 
-class Horovod(Several):
-    """Ranks started by horovodrun or horovod.spark.
+class HorovodGroup(FusedGradients):
+    """Processes started by horovodrun or horovod.spark.
 
-    A Horovod built with NCCL averages on the GPUs. One built without (environment/setup.sh's) refuses
-    what lies there: tensors then go through the CPU's memory.
+    A Horovod built with NCCL averages on the GPUs. One built without (environment/setup.sh builds it so)
+    refuses tensors on a GPU: they then go through the CPU's memory.
     """
 
     def __init__(self) -> None:
@@ -86,41 +87,41 @@ class Horovod(Several):
         self.hvd, self.rank, self.size = hvd, hvd.rank(), hvd.size()
 
     def average(self, value: torch.Tensor, name: str) -> torch.Tensor:
-        """Return the mean over ranks."""
-        mean = self.hvd.allreduce(self._taken(value), name=name, op=self.hvd.Average)
+        """Return the mean over ranks, on the tensor's own device."""
+        mean = self.hvd.allreduce(self._movable(value), name=name, op=self.hvd.Average)
         return mean.to(value.device)
 
     def gather(self, value: Any, name: str) -> list:
         """Return the values of all ranks."""
         return self.hvd.allgather_object(value, name=name)
 
-    def share_weights(self, network: torch.nn.Module) -> None:
-        """Give rank 0's weights to all.
+    def broadcast_weights(self, model: torch.nn.Module) -> None:
+        """Copy rank 0's weights and buffers to all ranks.
 
-        Not the optimizer's state, which is empty or from one checkpoint on all ranks: Horovod fills an
+        Not the optimizer's state, which is empty, or from one checkpoint on all ranks: Horovod fills an
         empty one by a step of zero gradients, which decays the weights and counts as a step to Adam.
         """
-        for name, tensor in network.state_dict().items():
-            shared = self.hvd.broadcast(self._taken(tensor), root_rank=0, name=f"weights-{name}")
+        for name, tensor in model.state_dict().items():
+            shared = self.hvd.broadcast(self._movable(tensor), root_rank=0, name=f"weights-{name}")
             tensor.copy_(shared)
 
     def close(self) -> None:
         """Shut Horovod down."""
         self.hvd.shutdown()
 
-    def _taken(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Return the tensor where this Horovod can take it."""
+    def _movable(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return the tensor on a device that this Horovod can send from."""
         return tensor if self.hvd.nccl_built() else tensor.cpu()
 
 
-class TorchDistributed(Several):
-    """Ranks started by TorchDistributor (torchrun's variables are set)."""
+class TorchGroup(FusedGradients):
+    """Processes started by TorchDistributor, which sets torchrun's variables."""
 
     def __init__(self) -> None:
         import torch.distributed as dist
 
         if not dist.is_initialized():
-            # Figures and what ranks tell one another lie in the CPU's memory, gradients on the device.
+            # Metrics and gathered objects are in the CPU's memory, gradients on the device.
             dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
         self.dist, self.rank, self.size = dist, dist.get_rank(), dist.get_world_size()
 
@@ -136,9 +137,9 @@ class TorchDistributed(Several):
         self.dist.all_gather_object(found, value)
         return found
 
-    def share_weights(self, network: torch.nn.Module) -> None:
-        """Give rank 0's weights to all."""
-        for tensor in network.state_dict().values():
+    def broadcast_weights(self, model: torch.nn.Module) -> None:
+        """Copy rank 0's weights and buffers to all ranks."""
+        for tensor in model.state_dict().values():
             self.dist.broadcast(tensor, 0)
 
     def close(self) -> None:
@@ -146,20 +147,22 @@ class TorchDistributed(Several):
         self.dist.destroy_process_group()
 
 
-def join(backend: str) -> Ranks:
-    """Return this process's ranks; ``alone`` is one process without a launcher.
+_GROUPS: dict[str, type[SingleProcess]] = {
+    "horovod": HorovodGroup,
+    "horovod-spark": HorovodGroup,
+    "torch-distributor": TorchGroup,
+    "single": SingleProcess,
+}
+
+
+def init_process_group(backend: str) -> ProcessGroup:
+    """Join the processes that a backend started; ``single`` is one process without a launcher.
 
     Raises
     ------
     ValueError
         If the backend is unknown.
     """
-    if backend in ("horovod", "horovod-spark"):
-        return Horovod()
-    if backend == "torch-distributor":
-        return TorchDistributed()
-    if backend == "alone":
-        return Alone()
-    raise ValueError(
-        f"backend must be horovod, horovod-spark, torch-distributor or alone, got {backend!r}"
-    )
+    if backend not in _GROUPS:
+        raise ValueError(f"backend must be one of {', '.join(_GROUPS)}, got {backend!r}")
+    return _GROUPS[backend]()

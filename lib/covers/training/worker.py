@@ -1,6 +1,6 @@
 """One rank: ``python -m covers.training.worker PLAN.json``, or `run_plan` in a Spark task.
 
-A plan is what a rank must know: the files of both snapshots, and the trainings to do one after the
+A plan is all that a rank needs: the files of both snapshots, and the trainings to run one after the
 other (ranks take ten seconds to start, so several trainings share one start).
 """
 
@@ -22,15 +22,17 @@ from covers.errors import InputError, TrainingFailed
 from covers.io.delta_reader import Snapshot
 from covers.io.files import atomic_write
 from covers.training import dataset, loop
+from covers.training.checkpoints import CheckpointConfig
 from covers.training.config import TrainConfig
-from covers.training.heartbeat import Speaker
-from covers.training.process_group import Ranks, join
+from covers.training.dataset import TensorStore
+from covers.training.heartbeat import ProgressWriter
+from covers.training.process_group import ProcessGroup, init_process_group
 
-FINAL = "final.safetensors"
+FINAL_WEIGHTS = "final.safetensors"
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingRun:
     """One network on one set of triplets; checkpoints and weights go to ``folder``."""
 
     config: TrainConfig
@@ -41,16 +43,25 @@ class Training:
 
 @dataclass(frozen=True)
 class Plan:
-    """Trainings on the same snapshots, ready to be handed to every rank."""
+    """Trainings on the same snapshots, ready to be handed to every rank.
 
-    trainings: tuple[Training, ...]
+    ``checkpoint_steps`` is the number of steps between two checkpoints in an epoch; 0 writes one at
+    its end alone.
+    """
+
+    runs: tuple[TrainingRun, ...]
     spectrograms: Snapshot
     triplets: Snapshot
     backend: str
     resume: bool = False
     reader: str = "petastorm"
-    checkpoint_steps: int = 0  # between two checkpoints in an epoch; 0: only at its end
+    checkpoint_steps: int = 0
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the first training, where the ranks' messages go."""
+        return Path(self.runs[0].folder)
 
     def to_json(self) -> str:
         """Return the plan as JSON."""
@@ -62,59 +73,56 @@ def plan_from_json(text: str) -> Plan:
     data = json.loads(text)
     for name in ("spectrograms", "triplets"):
         data[name] = Snapshot(**(data[name] | {"paths": tuple(data[name]["paths"])}))
-    trainings = [
-        Training(**(t | {"config": TrainConfig(**t["config"])})) for t in data["trainings"]
-    ]
-    return Plan(**(data | {"trainings": tuple(trainings)}))
+    runs = [TrainingRun(**(r | {"config": TrainConfig(**r["config"])})) for r in data["runs"]]
+    return Plan(**(data | {"runs": tuple(runs)}))
 
 
 def run_plan(text: str) -> None:
-    """Do the trainings on this rank; rank 0 writes the weights, all say how they are.
+    """Run the trainings of a plan on this rank; rank 0 writes the weights.
 
     Raises
     ------
     TrainingFailed, InputError, ValueError
-        Which are said first.
+        Written as a message first, for the driver.
     """
     plan = plan_from_json(text)
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    ranks = join(plan.backend)
-    folder_of_all = Path(plan.trainings[0].folder)
-    folder_of_all.mkdir(parents=True, exist_ok=True)
-    speaker = Speaker(folder_of_all, ranks.rank, plan.run_id)
-    speaker.say("alive")
+    group = init_process_group(plan.backend)
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    progress = ProgressWriter(plan.folder, group.rank, plan.run_id)
+    progress.write("alive")
     try:
         with tempfile.TemporaryDirectory() as folder:
 
             @cache
-            def store(representation: str) -> dataset.TensorStore:
-                return dataset.tensor_store(
+            def store_of(representation: str) -> TensorStore:
+                return dataset.read_tensors(
                     plan.spectrograms, representation, folder, reader=plan.reader,
-                    on_batch=speaker.now_and_then,
+                    on_batch=progress.beat,
                 )  # fmt: skip
 
-            for number, training in enumerate(plan.trainings):
-                speaker.training = number
-                _train(plan, training, store(training.config.representation), ranks, speaker)
+            for number, run in enumerate(plan.runs):
+                progress.training = number
+                _train(plan, run, store_of(run.config.representation), group, progress)
     except (TrainingFailed, InputError, ValueError) as error:
-        speaker.say("error", text=" ".join(str(error).split()))
+        progress.write("error", text=" ".join(str(error).split()))
         raise
     finally:
-        ranks.close()
+        group.close()
 
 
 def _train(
-    plan: Plan, training: Training, store: dataset.TensorStore, ranks: Ranks, speaker: Speaker
+    plan: Plan, run: TrainingRun, store: TensorStore, group: ProcessGroup, progress: ProgressWriter
 ) -> None:
     triplets = dataset.read_triplets(
-        plan.triplets, store, strategy=training.strategy, seed=training.triplet_seed,
-        reader=plan.reader, on_batch=speaker.now_and_then,
+        plan.triplets, store, strategy=run.strategy, seed=run.triplet_seed, reader=plan.reader,
+        on_batch=progress.beat,
     )  # fmt: skip
-    data = loop.Data(store, triplets["train"], triplets["validation"])
-    keeping = loop.Keeping(Path(training.folder), plan.resume, plan.checkpoint_steps)
-    weights = loop.train(training.config, data, ranks, keeping, speaker)
-    if ranks.rank == 0:
-        with atomic_write(Path(training.folder) / FINAL) as part:
+    data = loop.TrainingData(triplets["train"], triplets["validation"])
+    checkpointing = CheckpointConfig(Path(run.folder), plan.resume, plan.checkpoint_steps)
+    weights = loop.train(run.config, data, group, checkpointing, progress)
+    if group.rank == 0:
+        with atomic_write(Path(run.folder) / FINAL_WEIGHTS) as part:
             save_file({k: v.cpu().contiguous() for k, v in weights.items()}, str(part))
 
 
@@ -122,4 +130,4 @@ if __name__ == "__main__":
     try:
         run_plan(Path(sys.argv[1]).read_text())
     except (TrainingFailed, InputError, ValueError):
-        os._exit(5)  # the job tells the line; the other ranks are ended by the launcher
+        os._exit(5)  # the job prints the message; the launcher ends the other ranks
