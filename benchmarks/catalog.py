@@ -31,7 +31,7 @@ from rich.table import Table as Grid
 
 from benchmarks.measure import CORES, session
 from covers import jobs
-from covers.synthesis.tables import demo_catalog
+from covers.synthesis.demo import demo_catalog
 
 ROOT = Path(__file__).resolve().parent.parent
 RIVAL = (sys.executable, "-m", "benchmarks.catalog_rival")
@@ -41,7 +41,7 @@ STEPS = {
     "compute_features": (),
     "cluster_tracks": (),
     "score_similarity": (),
-    "train_similarity_regressor": ("--num-workers", str(CORES)),
+    "train_similarity_regressor": ("--workers", str(CORES)),
     "train_cluster_classifier": ("--preset", "shuffled", "--epochs", "1"),
     "assign_clusters": (),
 }

@@ -1,6 +1,6 @@
 """Clusters and regressor of a lake beside scikit-learn and single-node XGBoost on the same rows.
 
-python -m benchmarks.catalog_quality --lake LAKE [--picture FILE]    (after the catalogue's jobs)
+python -m benchmarks.catalog_quality --lake LAKE [--plot FILE]    (after the catalogue's jobs)
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def regressor(lake: Lake, console: Console) -> None:
         )
 
 
-def picture(lake: Lake) -> Figure:
+def cluster_maps(lake: Lake) -> Figure:
     """Draw the maps of every clustering of the lake with three clusters in one figure."""
     features = lake.read(TRACK_FEATURES).where("source = 'catalog'")
     labels = lake.read(TRACK_CLUSTERS).where("method = 'nearest_center'")
@@ -81,12 +81,12 @@ def picture(lake: Lake) -> Figure:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lake", required=True, metavar="FOLDER")
-    parser.add_argument("--picture", metavar="FILE", help="PNG: maps of all clusterings")
+    parser.add_argument("--plot", metavar="FILE", help="PNG: maps of all clusterings")
     asked = parser.parse_args()
     lake, console = Lake(session(), asked.lake), Console(width=110, highlight=False)
     clusters(lake, console)
     regressor(lake, console)
-    plots.write(picture(lake) if asked.picture else None, asked.picture)
+    plots.save(cluster_maps(lake) if asked.plot else None, asked.plot)
 
 
 if __name__ == "__main__":

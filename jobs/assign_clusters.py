@@ -12,7 +12,8 @@ import argparse
 
 from pyspark.sql import functions as F
 
-from covers.catalog import classifier, cluster_tables
+from covers.catalog import assign, classifier
+from covers.catalog.cluster_tables import find_model
 from covers.catalog.features import Scaler
 from covers.cli.console import Summary
 from covers.cli.job import Job
@@ -36,27 +37,25 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
-    """Assign, and tell how often the nearest centre says the same."""
+    """Assign, and return how often the nearest centre agrees."""
     chosen = newest(lake, "classifier", args.classifier)
-    model = cluster_tables.find_model(lake, chosen.config["cluster_model_id"])
+    model = find_model(lake, chosen.config["cluster_model_id"])
     scaler = Scaler(**find(lake, model.scaler_id).config)
     features = lake.read(TRACK_FEATURES).where(f"encoding = '{model.encoding}'")
     features = features.where(F.col("source") == args.source) if args.source else features
     fitted = lake.read(TRACK_CLUSTERS).where(F.col("cluster_model_id") == model.cluster_model_id)
     fitted = fitted.where("method = 'nearest_center'").select("track_id")
     new = checkpoint_to_disk(
-        cluster_tables.rescaled(
-            features.join(fitted, "track_id", "left_anti"), scaler, model.encoding
-        )
+        assign.rescale(features.join(fitted, "track_id", "left_anti"), scaler, model.encoding)
     )
-    good, bad = new.where("is_in_range"), new.where("NOT is_in_range")
-    rows = cluster_tables.assigned_rows(good, model, classifier.load(chosen.path)).persist()
+    valid, rejected = new.where("is_in_range"), new.where("NOT is_in_range")
+    rows = assign.assignment_rows(valid, model, classifier.load(chosen.path)).persist()
     n_rows = lake.upsert(rows, TRACK_CLUSTERS)
-    lake.n_quarantined = lake.upsert(cluster_tables.out_of_range_rows(bad), QUARANTINE)
+    lake.n_quarantined = lake.upsert(assign.quarantine_rows(rejected), QUARANTINE)
     return {
         "classifier": chosen.model_id, "read": new.count(), "assigned": n_rows,
-        "attributes out of range, set aside": lake.n_quarantined,
-        "agreement with the nearest centre": cluster_tables.agreements(rows, good),
+        "quarantined": lake.n_quarantined,
+        "agreement_with_nearest_center": assign.agreement_rates(rows, valid),
     }  # fmt: skip
 
 

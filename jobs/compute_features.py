@@ -44,8 +44,8 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     written = [lake.upsert(frame, TRACK_FEATURES) for frame in rows]
     return {
         "scaler": scaler_id,
-        "tempo range": f"{scaler.tempo_min:g} to {scaler.tempo_max:g} BPM",
-    } | dict(zip([f"rows {e}" for e in args.encoding], written, strict=True))
+        "tempo_range": f"{scaler.tempo_min:g} to {scaler.tempo_max:g} BPM",
+    } | dict(zip([f"rows_{e}" for e in args.encoding], written, strict=True))
 
 
 JOB = Job("compute_features", parse_args, run, (TRACKS,), (TRACK_FEATURES, MODELS))

@@ -1,4 +1,4 @@
-"""ingest_catalog: read Music Info CSV files into the catalogue; bad rows go to quarantine.
+"""ingest_catalog: read Music Info CSV files into the catalogue; rejected rows go to quarantine.
 
 Reads   CSV files, folders of them, .csv.gz; local or any URI
 Writes  tracks (merged on track_id: safe to run again), quarantine
@@ -29,20 +29,20 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
-    """Ingest, and tell why rows were set aside."""
+    """Ingest, and return why rows were rejected."""
     uris = ingest.csv_files(args.catalog)
-    rows = checkpoint_to_disk(ingest.judged(ingest.read_csv(lake.spark, uris)))
-    good, bad = ingest.split_good_and_bad(rows)
-    n_tracks = lake.upsert(good, TRACKS)
-    lake.n_quarantined = lake.upsert(bad, QUARANTINE)
-    reasons = bad.groupBy("reason").count().orderBy("reason").collect()
+    rows = checkpoint_to_disk(ingest.validate(ingest.read_csv(lake.spark, uris)))
+    valid, rejected = ingest.split_valid_and_rejected(rows)
+    n_tracks = lake.upsert(valid, TRACKS)
+    lake.n_quarantined = lake.upsert(rejected, QUARANTINE)
+    reasons = rejected.groupBy("reason").count().orderBy("reason").collect()
     ignored = ingest.ignored_columns(uris)
     return {
         "files": len(uris),
-        "columns left out": ", ".join(ignored) or "none",
+        "ignored_columns": ", ".join(ignored) or "none",
         "read": rows.count(),
         "tracks": n_tracks,
-        **ingest.undetected(good),
+        **ingest.count_undetected(valid),
         "quarantined": lake.n_quarantined,
         "reasons": [{"reason": r[0], "rows": r[1]} for r in reasons],
     }

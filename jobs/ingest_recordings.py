@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 
 from covers.audio import manifest, quarantine_table, recordings_table
-from covers.catalog.matching import with_track_ids
+from covers.catalog.matching import fill_track_ids
 from covers.cli.console import Summary
 from covers.cli.job import Job
 from covers.cli.parser import job_parser
@@ -46,7 +46,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     listed = manifest.list_files(args.manifest, args.audio_root, args.data_set, args.layout)
     rows = recordings_table.listed_rows(lake.spark, listed)
     outcomes = recordings_table.inspect_files(rows, split=args.split, seed=args.seed).persist()
-    valid = with_track_ids(lake, recordings_table.valid_rows(outcomes))
+    valid = fill_track_ids(lake, recordings_table.valid_rows(outcomes))
     removed = recordings_table.removed_rows(lake, valid, args.data_set)
     lake.upsert(valid.unionByName(removed), RECORDINGS)
     rejected = quarantine_table.quarantine_rows(outcomes, "ingest_recordings")

@@ -1,4 +1,4 @@
-"""score_similarity: how similar every track is to one song.
+"""score_similarity: similarity of every track to one song.
 
 Reads   tracks, track_features (encoding raw)
 Writes  track_similarity (one row a track, seed and method)
@@ -27,7 +27,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = job_parser(__doc__)
     song = parser.add_mutually_exclusive_group(required=True)
     song.add_argument(
-        "--title", metavar="TEXT", help="title; case, accents and punctuation forgiven"
+        "--title", metavar="TEXT", help="title; case, accents and punctuation are ignored"
     )
     song.add_argument("--track-id", metavar="ID")
     parser.add_argument("--artist", metavar="TEXT")
@@ -50,7 +50,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
         .orderBy(F.desc("similarity"), "track_id").limit(args.top)
         .select("name", "artist", "similarity", "track_id").collect()
     )  # fmt: skip
-    return {"seed track": seed, "tracks scored": n_rows, "most similar": [r.asDict() for r in top]}
+    return {"seed_track": seed, "tracks_scored": n_rows, "most_similar": [r.asDict() for r in top]}
 
 
 JOB = Job("score_similarity", parse_args, run, (TRACKS, TRACK_FEATURES), (TRACK_SIMILARITY,))

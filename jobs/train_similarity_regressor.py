@@ -1,9 +1,9 @@
 """train_similarity_regressor: XGBoost learns the similarity to one song from the six attributes.
 
 Reads   track_similarity
-Writes  models (kind regressor), evaluations, a picture
+Writes  models (kind regressor), evaluations, a plot
 
-    ./spark-submit.sh train_similarity_regressor --lake /data/lake --picture importance.png
+    ./spark-submit.sh train_similarity_regressor --lake /data/lake --plot importance.png
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from covers.catalog import plots, regressor
 from covers.catalog.similarity import METHODS
 from covers.cli.console import Summary
 from covers.cli.job import Job
-from covers.cli.parser import job_parser, positive
+from covers.cli.parser import job_parser, positive, renamed_flags
+from covers.io.files import content_id
 from covers.io.lake import Lake
-from covers.io.model_store import ModelRecord, model_id_of, register
+from covers.io.model_store import ModelRecord, register
 from covers.schemas.evaluations import EVALUATIONS
 from covers.schemas.models import MODELS
 from covers.schemas.track_similarity import TRACK_SIMILARITY
@@ -32,17 +33,18 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = job_parser(__doc__)
     parser.add_argument("--seed-track", metavar="ID", help="default: the first one scored")
     parser.add_argument("--method", choices=METHODS, default="writeup", help="default: %(default)s")
-    parser.add_argument("--num-workers", type=positive, default=1, metavar="N", help="Spark tasks")
-    parser.add_argument("--picture", metavar="FILE", help="PNG: importance of the attributes")
+    parser.add_argument("--workers", type=positive, default=1, metavar="N", help="Spark tasks")
+    parser.add_argument("--plot", metavar="FILE", help="PNG: importance of the attributes")
+    renamed_flags(parser, {"--picture": "--plot", "--num-workers": "--workers"})
     return parser.parse_args(argv)
 
 
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
-    """Train, and judge on tracks that were not fitted."""
+    """Train, and evaluate on held-out tracks."""
     scored = lake.read(TRACK_SIMILARITY).where(f"method = '{args.method}'")
     seed_track = args.seed_track or regressor.first_seed(scored)
-    config = regressor.RegressorConfig(seed=args.seed, num_workers=args.num_workers)
-    model_id = model_id_of("regressor", asdict(config), seed_track, dict(lake.inputs))
+    config = regressor.RegressorConfig(seed=args.seed, num_workers=args.workers)
+    model_id = content_id("regressor", asdict(config), seed_track, dict(lake.inputs))
     rows = scored.where(F.col("seed_track_id") == seed_track)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "booster.json"
@@ -51,14 +53,14 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
         register(lake, ModelRecord(model_id, "regressor", str(path), asdict(config), result))
     lake.upsert_rows(regressor.evaluation_rows(model_id, seed_track, result), EVALUATIONS)
     listed = [{"model": name, **scores} for name, scores in result["scores"].items()]
-    plots.write(plots.importance(result["importance"]), args.picture)
+    plots.save(plots.importance(result["importance"]), args.plot)
     importance = ", ".join(f"{k} {v:.0%}" for k, v in result["importance"].items())
     return {
         "model": model_id,
-        "unseen tracks": result["n_test"],
+        "n_test": result["n_test"],
         "importance": importance,
         "note": regressor.NOTE,
-        "scores on unseen tracks": listed,
+        "test_scores": listed,
     }
 
 

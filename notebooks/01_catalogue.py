@@ -100,7 +100,7 @@ plots.importance(json.loads(regressor["metrics"])["importance"])
 
 models = lake.read(CLUSTER_MODELS)
 models.select("cluster_model_id", "k", "inertia", "silhouette", "stability").show(truncate=False)
-words = "array<struct<cluster: int, tracks: bigint, `in words`: string>>"
+words = "array<struct<cluster: int, tracks: bigint, words: string>>"
 models.select("cluster_model_id", F.explode(F.from_json("description", words)).alias("d")).select(
     "cluster_model_id", "d.*"
 ).show(truncate=False)

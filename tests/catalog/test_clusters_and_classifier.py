@@ -17,6 +17,8 @@ from covers.catalog import (
     plots,
     stream,
 )
+from covers.cli.parser import checked
+from covers.jobs import cluster_tracks
 
 
 def blobs(n=240, seed=0):
@@ -26,7 +28,7 @@ def blobs(n=240, seed=0):
 
 
 @pytest.mark.spark
-@pytest.mark.parametrize("held", [1000, 60])  # all rows are tried by the driver, or a quarter
+@pytest.mark.parametrize("held", [1000, 60])  # the driver tries all rows, or a quarter
 def test_clusters_agree_with_sklearns_best_of_ten(spark, monkeypatch, held):
     monkeypatch.setattr(kmeans, "SAMPLE", held)
     x = blobs()
@@ -49,18 +51,18 @@ def test_fewer_different_tracks_than_clusters_are_refused(spark):
         kmeans.fit(frame, k=3, seed=1)
 
 
-def test_three_heaps_are_found_to_be_three():
+def test_three_blobs_give_three_clusters():
     tried = {k: kmeans.fit_sample(blobs(), k=k, seed=1, starts=5) for k in (2, 3, 4, 5)}
-    worth = {k: f.silhouette * f.stability for k, f in tried.items()}
-    assert max(worth, key=worth.__getitem__) == 3
+    quality = {k: f.silhouette * f.stability for k, f in tried.items()}
+    assert max(quality, key=quality.__getitem__) == 3
 
 
 def test_one_cluster_is_refused():
-    with pytest.raises(argparse.ArgumentTypeError, match="k must be at least 2, got 1"):
-        kmeans.parse_k("1")
+    with pytest.raises(argparse.ArgumentTypeError, match="k must be at least 2, or auto, got 1"):
+        checked(cluster_tracks.parse_k)("1")
 
 
-def test_words_of_a_cluster_name_its_strongest_difference_first():
+def test_description_of_a_cluster_starts_with_its_strongest_difference():
     words = kmeans.describe(
         np.array([0.2, 0.9, 5, 1, 0.5, 200]), np.array([0.5, 0.5, 5, 1, 0.5, 120]), np.ones(6) * 0.3
     )
@@ -80,7 +82,7 @@ def naive_agreement(rows, group, other):
 
 
 @pytest.mark.spark
-def test_worth_of_clusters_is_what_all_pairs_say_one_by_one(spark):
+def test_agreement_of_clusters_is_that_of_all_pairs_one_by_one(spark):
     rng = np.random.default_rng(2)
     rows = [
         {
@@ -98,9 +100,9 @@ def test_worth_of_clusters_is_what_all_pairs_say_one_by_one(spark):
     assert cluster_quality.same_artist(frame).value == pytest.approx(
         naive_agreement(rows, "artist", None)
     )
-    assert 1 / 3 < cluster_quality.told_by_key(frame) < 1
+    assert 1 / 3 < cluster_quality.key_purity(frame) < 1
     bands = frame.selectExpr("key", "int(key / 4) AS cluster")
-    assert cluster_quality.told_by_key(bands) == 1.0
+    assert cluster_quality.key_purity(bands) == 1.0
 
 
 def fitted(n_epochs=5):
@@ -120,7 +122,7 @@ def test_classifier_learns_clusters_it_can_separate():
     assert last["accuracy"] > 0.97
 
 
-def test_figures_come_after_every_fit_for_train_and_test():
+def test_metrics_follow_every_fit_for_train_and_test():
     _, fits = fitted()
     assert list(fits["fit"]) == [i // 2 + 1 for i in range(50)]
     assert list(fits["part"]) == ["train", "test"] * 25
@@ -172,62 +174,62 @@ def test_batches_hold_every_row_once_in_the_streams_order_but_within_a_batch(siz
 
 
 @given(chunk_sizes, st.integers(1, 5))
-def test_parts_of_a_stream_are_consecutive_and_whole(sizes, parts):
+def test_sections_of_a_stream_are_consecutive_and_complete(sizes, n_sections):
     n = sum(sizes)
-    ends = [n * i // parts for i in range(parts + 1)]
+    ends = [n * i // n_sections for i in range(n_sections + 1)]
     found = [
-        [i for _, y in stream.between(chunks_of(sizes), *pair) for i in y]
+        [i for _, y in stream.slice_chunks(chunks_of(sizes), *pair) for i in y]
         for pair in itertools.pairwise(ends)
     ]
     assert found == [list(range(a, b)) for a, b in itertools.pairwise(ends)]
 
 
 @pytest.mark.spark
-def test_presets_learn_what_they_say_and_judge_what_they_did_not(spark, monkeypatch):
+def test_presets_train_on_their_sections_and_never_on_the_test_set(spark, monkeypatch):
     monkeypatch.setattr(stream, "_PARTITION", 150)
     x = blobs(600).tolist()
     rows = [(f"{i:04d}", x[i], i % 3, (i % 10) / 10) for i in range(600)]
     frame = spark.createDataFrame(rows, ["track_id", "features", "cluster", "bucket"])
     frame = frame.withColumn("cluster", frame.cluster.cast("int")).repartition(7).persist()
-    learnt = []
+    trained = []
 
     def spy(passes, test, k, config):
-        learnt.append([np.concatenate([x for x, _ in p]) for p in passes])
+        trained.append([np.concatenate([x for x, _ in p]) for p in passes])
         return test
 
     monkeypatch.setattr(classifier, "fit_stream", spy)
     train = np.array([r[1] for r in rows if r[3] >= 0.25])
     test = classifier.train(frame, 3, classifier.PRESETS["quarters-2"])
     assert sorted(test[0].tolist()) == sorted(r[1] for r in rows if r[3] < 0.25)
-    assert len(learnt[-1]) == 30 + 3
+    assert len(trained[-1]) == 30 + 3
     quarter = len(train) // 4
     for wanted, found in (
-        (train[:quarter], learnt[-1][0]),
-        (train[quarter : 2 * quarter], learnt[-1][-1]),
+        (train[:quarter], trained[-1][0]),
+        (train[quarter : 2 * quarter], trained[-1][-1]),
     ):
         assert sorted(found.tolist()) == sorted(wanted.tolist())
     config = classifier.config_of("shuffled", epochs=1, seed=123)
     classifier.train(frame, 3, config)
     classifier.train(frame.repartition(2), 3, config)
-    np.testing.assert_array_equal(learnt[-1][0], learnt[-2][0])  # whatever the partitions
+    np.testing.assert_array_equal(trained[-1][0], trained[-2][0])  # in any partitioning
     in_order = classifier.config_of("iterative", epochs=1, seed=123)
     classifier.train(frame, 3, in_order)
-    assert sorted(learnt[-1][0].tolist()) == sorted(learnt[-2][0].tolist())
-    assert learnt[-1][0].tolist() != learnt[-2][0].tolist()
+    assert sorted(trained[-1][0].tolist()) == sorted(trained[-2][0].tolist())
+    assert trained[-1][0].tolist() != trained[-2][0].tolist()
 
 
-def checked(n=3000):
+def check_results(n=3000):
     rng = np.random.default_rng(5)
     x = blobs(n)
     centers = KMeans(3, n_init=3, random_state=0).fit(x).cluster_centers_
     y = ((x[:, None] - centers) ** 2).sum(axis=2).argmin(axis=1).astype(np.int32)
     data = overfitting.Sample(x, y, rng.random(n), np.repeat(rng.random(n // 10), 10))
-    found = overfitting.checks(data, centers, classifier.ClassifierConfig())
+    found = overfitting.run_checks(data, centers, classifier.ClassifierConfig())
     return {c.name: c for c in found}
 
 
-def test_overfitting_checks_tell_learning_from_learning_by_heart():
-    found = checked()
+def test_overfitting_checks_separate_learning_from_memorizing():
+    found = check_results()
     for name in ("own_split", "artist_disjoint"):
         assert found[name].test > 0.97
         assert abs(found[name].train - found[name].test) < 0.02
@@ -237,15 +239,17 @@ def test_overfitting_checks_tell_learning_from_learning_by_heart():
     assert found["own_split"].n_train + found["own_split"].n_test == 3000
 
 
-def test_overfitting_rows_and_card_say_what_was_found():
-    found = list(checked(600).values())
+def test_overfitting_rows_and_card_contain_every_check():
+    found = list(check_results(600).values())
     model, _ = fitted()
     rows = overfitting.evaluation_rows("m", {"cluster_model_id": "raw-k3-s1"}, found)
     assert {"own_split_train", "own_split_test", "permuted_labels_train"} <= {r[4] for r in rows}
     settings = {"cluster_model_id": "raw-k3-s1", "encoding": "raw", "preset": "quarters-4"}
     page = model_card.render(
         model,
-        model_card.Facts("classifier-1", settings, {"accuracy": 0.9}, overfitting.listed(found)),
+        model_card.CardContents(
+            "classifier-1", settings, {"accuracy": 0.9}, overfitting.list_checks(found)
+        ),
     )
     for word in (
         "classifier-1",
@@ -258,7 +262,7 @@ def test_overfitting_rows_and_card_say_what_was_found():
         assert word in page
 
 
-def test_pictures_show_what_they_are_given(tmp_path):
+def test_plots_show_the_values_they_are_given(tmp_path):
     import pandas as pd
 
     tracks = pd.DataFrame(
@@ -277,8 +281,10 @@ def test_pictures_show_what_they_are_given(tmp_path):
     assert [bar.get_width() for bar in shares] == [0.2, 0.8]
     lines = plots.fits(fitted()[1]).axes[0].lines
     assert [len(line.get_xdata()) for line in lines] == [25, 25]
-    curve = plots.overfitting(overfitting.listed(list(checked().values()))).axes[0].lines[0]
+    curve = (
+        plots.overfitting(overfitting.list_checks(list(check_results().values()))).axes[0].lines[0]
+    )
     assert list(curve.get_xdata())[:3] == [500, 1000, 2000]
-    plots.write(drawn, str(tmp_path / "map.png"))
+    plots.save(drawn, str(tmp_path / "map.png"))
     assert (tmp_path / "map.png").read_bytes()[1:4] == b"PNG"
-    plots.write(drawn, None)
+    plots.save(drawn, None)

@@ -63,42 +63,42 @@ def write(path, rows):
 
 @pytest.fixture(scope="module")
 def grown(spark, tmp_path_factory):
-    """The lake of 300 tracks after every job, its folder, and what the jobs said."""
+    """The lake of 300 tracks after every job, its folder, and the jobs' summaries."""
     folder = tmp_path_factory.mktemp("grown")
     lake = Lake(spark, str(folder / "lake"))
 
     def run(job, *argv):
-        said = folder / "said.json"
+        summary = folder / "summary.json"
         args = job.parse_args(
-            ["--lake", lake.uri, "--json", str(said), "--max-quarantined", "1", *argv]
+            ["--lake", lake.uri, "--json", str(summary), "--max-quarantined", "1", *argv]
         )
         assert job.JOB.execute(spark, args) == 0
-        return json.loads(said.read_text())
+        return json.loads(summary.read_text())
 
     rows = rows_of(range(300), np.random.default_rng(0))
     write(folder / "a.csv", rows)
-    said = {"ingest": run(ingest_catalog, "--catalog", str(folder / "a.csv"))}
+    summary = {"ingest": run(ingest_catalog, "--catalog", str(folder / "a.csv"))}
     run(compute_features)
     for encoding in ("raw", "musical"):
-        picture = ("--picture", str(folder / f"{encoding}.png"))
-        said[encoding] = run(cluster_tracks, "--encoding", encoding, *picture)
+        plot = ("--plot", str(folder / f"{encoding}.png"))
+        summary[encoding] = run(cluster_tracks, "--encoding", encoding, *plot)
     run(score_similarity, "--track-id", "T0000")
-    said["regressor"] = run(train_similarity_regressor, "--picture", str(folder / "gain.png"))
-    said["classifier"] = run(train_cluster_classifier, "--picture", str(folder / "fits.png"))
-    return lake, folder, said, run, rows
+    summary["regressor"] = run(train_similarity_regressor, "--plot", str(folder / "gain.png"))
+    summary["classifier"] = run(train_cluster_classifier, "--plot", str(folder / "fits.png"))
+    return lake, folder, summary, run, rows
 
 
 def test_raw_clusters_are_key_bands_and_musical_ones_are_moods(grown):
-    lake, folder, said, *_ = grown
-    assert said["raw"]["told by key alone"] == 1.0
-    assert said["musical"]["told by key alone"] < 0.6
+    lake, folder, summary, *_ = grown
+    assert summary["raw"]["key_purity"] == 1.0
+    assert summary["musical"]["key_purity"] < 0.6
     clusters = lake.read(TRACK_CLUSTERS).where("cluster_model_id LIKE 'musical%'").collect()
     moods = {(int(r["track_id"][1:]) % 3, r["cluster"]) for r in clusters}
     assert len(moods) == 3
     metrics = {
         r["metric"] for r in lake.read(EVALUATIONS).where("system LIKE 'musical%'").collect()
     }
-    assert {"told_by_key", "same_title", "same_title_by_chance", "stability"} <= metrics
+    assert {"key_purity", "same_title", "same_title_by_chance", "stability"} <= metrics
     for name in ("raw", "musical", "gain", "fits"):
         assert (folder / f"{name}.png").stat().st_size > 1000
 
@@ -117,8 +117,8 @@ def test_xgboost_through_spark_is_as_good_as_on_one_node_and_beats_plain_models(
     from covers.catalog.regressor import RegressorConfig, split
     from covers.schemas.track_similarity import TRACK_SIMILARITY
 
-    lake, said = grown[0], grown[2]["regressor"]
-    scores = {r["model"]: r for r in said["scores on unseen tracks"]}
+    lake, summary = grown[0], grown[2]["regressor"]
+    scores = {r["model"]: r for r in summary["test_scores"]}
     config = RegressorConfig()
     train, test = (p.toPandas() for p in split(lake.read(TRACK_SIMILARITY), config))
     single = XGBRegressor(n_estimators=100, learning_rate=0.1, random_state=123)
@@ -130,20 +130,20 @@ def test_xgboost_through_spark_is_as_good_as_on_one_node_and_beats_plain_models(
 
 
 def test_classifier_leaves_a_model_a_card_its_fits_and_its_checks(grown):
-    lake, _, said, *_ = grown
+    lake, _, summary, *_ = grown
     model = lake.read(MODELS).where("kind = 'classifier'").head()
     card = (Path(model["uri"]).parent / "README.md").read_text()
     assert model["model_id"] in card
-    assert said["classifier"]["accuracy"] > 0.9
+    assert summary["classifier"]["accuracy"] > 0.9
     fits = lake.read(CLASSIFIER_FITS)
-    assert fits.count() == 2 * said["classifier"]["fits"]
-    checks = {r["check"] for r in said["classifier"]["does it overfit"]}
+    assert fits.count() == 2 * summary["classifier"]["fits"]
+    checks = {r["check"] for r in summary["classifier"]["overfitting_checks"]}
     assert {"own_split", "artist_disjoint", "permuted_labels", "nearest_center"} <= checks
 
 
 def test_second_file_inserts_updates_and_keeps_and_its_new_tracks_get_clusters(grown, spark):
-    lake, folder, said, run, rows = grown
-    assert (said["ingest"]["read"], said["ingest"]["columns left out"]) == (300, "note")
+    lake, folder, summary, run, rows = grown
+    assert (summary["ingest"]["read"], summary["ingest"]["ignored_columns"]) == (300, "note")
     version = lake.version(TRACKS)
     run(ingest_catalog, "--catalog", str(folder / "a.csv"))
     assert lake.version(TRACKS) == version  # nothing new, nothing written
@@ -162,13 +162,13 @@ def test_second_file_inserts_updates_and_keeps_and_its_new_tracks_get_clusters(g
     )  # fmt: skip
     lake.upsert(impossible, TRACK_FEATURES)
     found = run(assign_clusters)
-    assert (found["read"], found["assigned"], found["attributes out of range, set aside"]) == (
+    assert (found["read"], found["assigned"], found["quarantined"]) == (
         31,
         30,
         1,
     )
     assert lake.read(QUARANTINE).where("reason = 'attributes_out_of_range'").count() == 1
-    everyone, unusual = found["agreement with the nearest centre"]
+    everyone, unusual = found["agreement_with_nearest_center"]
     assert (everyone["n"], unusual["n"]) == (30, 2)
     assert everyone["agree"] > 0.9
     # The centres' own scaler is used, though the catalogue has a wider range of tempo since.

@@ -38,8 +38,8 @@ def encoded(tracks, encoding):
 
 def naive(a, b):
     """The write-up's mean of six terms, in plain Python."""
-    near = [1 - abs(a[i] - b[i]) for i in (0, 1, 4, 5)]
-    return (sum(near) + (a[2] == b[2]) + (a[3] == b[3])) / 6
+    terms = [1 - abs(a[i] - b[i]) for i in (0, 1, 4, 5)]
+    return (sum(terms) + (a[2] == b[2]) + (a[3] == b[3])) / 6
 
 
 def test_published_similarities_to_mr_brightside_come_out(tracks):
@@ -56,7 +56,7 @@ def test_published_similarities_to_mr_brightside_come_out(tracks):
 
 
 @pytest.mark.parametrize("method", similarity.METHODS)
-def test_song_is_wholly_similar_to_itself_and_others_are_between_0_and_1(tracks, method):
+def test_song_has_similarity_1_to_itself_and_others_are_between_0_and_1(tracks, method):
     rows = features.feature_rows(tracks, SCALER, "raw", scaler_id="s", source="catalog", version=0)
     scored = similarity.similarity_rows(rows, seed_track_id="t0", method=method).collect()
     found = {r["track_id"]: r["similarity"] for r in scored}
@@ -94,11 +94,11 @@ def test_raw_encoding_scales_nothing_but_tempo(tracks):
 def test_musical_encoding_puts_neighbours_on_the_circle_of_fifths_near(tracks):
     x = encoded(tracks, "musical")
 
-    def apart(a, b):
+    def distance(a, b):
         return math.dist(x[a][4:6], x[b][4:6])
 
-    assert apart("t1", "t3") == pytest.approx(2 * 0.5 * math.sin(math.pi / 12))  # D and A
-    assert apart("t0", "t4") == pytest.approx(1.0)  # C sharp and G: the far side
+    assert distance("t1", "t3") == pytest.approx(2 * 0.5 * math.sin(math.pi / 12))  # D and A
+    assert distance("t0", "t4") == pytest.approx(1.0)  # C sharp and G: the far side
 
 
 def test_unknown_key_and_tempo_sit_in_the_middle(tracks):

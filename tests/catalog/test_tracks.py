@@ -11,7 +11,7 @@ from covers.errors import InputError
 from covers.io.spark import checkpoint_to_disk
 
 HEADER = ["track_id", "name", "artist", *ingest.ATTRIBUTES]
-GOOD = ["T1", 'Say "Hi", Again', "Beyoncé", "0.5", "0.6", "7", "1", "0.3", "120.5"]
+VALID = ["T1", 'Say "Hi", Again', "Beyoncé", "0.5", "0.6", "7", "1", "0.3", "120.5"]
 
 
 def write(path, rows, header=HEADER, opener=open):
@@ -21,23 +21,27 @@ def write(path, rows, header=HEADER, opener=open):
 
 
 def split(spark, *paths):
-    rows = checkpoint_to_disk(ingest.judged(ingest.read_csv(spark, ingest.csv_files(paths))))
-    good, bad = ingest.split_good_and_bad(rows)
-    return {r["track_id"]: r for r in good.collect()}, [r["reason"] for r in bad.collect()]
+    rows = checkpoint_to_disk(ingest.validate(ingest.read_csv(spark, ingest.csv_files(paths))))
+    valid, rejected = ingest.split_valid_and_rejected(rows)
+    return {r["track_id"]: r for r in valid.collect()}, [r["reason"] for r in rejected.collect()]
 
 
 def changed(**values):
-    return [values.get(name, old) for name, old in zip(HEADER, GOOD, strict=True)]
+    return [values.get(name, old) for name, old in zip(HEADER, VALID, strict=True)]
 
 
 @pytest.mark.spark
 def test_quoted_commas_doubled_quotes_and_accents_are_kept(spark, tmp_path):
-    good, bad = split(spark, write(tmp_path / "a.csv", [GOOD]))
-    assert (good["T1"]["name"], good["T1"]["artist"], bad) == ('Say "Hi", Again', "Beyoncé", [])
+    valid, rejected = split(spark, write(tmp_path / "a.csv", [VALID]))
+    assert (valid["T1"]["name"], valid["T1"]["artist"], rejected) == (
+        'Say "Hi", Again',
+        "Beyoncé",
+        [],
+    )
 
 
 @pytest.mark.spark
-def test_each_defect_is_set_aside_under_its_own_reason(spark, tmp_path):
+def test_each_defect_is_rejected_for_its_own_reason(spark, tmp_path):
     rows = [
         changed(track_id="k", key="12"), changed(track_id="d", danceability="1.5"),
         changed(track_id="m", mode="2"), changed(track_id="t", tempo="fast"),
@@ -49,16 +53,16 @@ def test_each_defect_is_set_aside_under_its_own_reason(spark, tmp_path):
     more = [[*changed(track_id="y"), "soon", "-5"], [*changed(track_id="l"), "1999", "-500"],
             [*changed(track_id="sparse"), "", "-5"]]  # fmt: skip
     optional = write(tmp_path / "b.csv", more, [*HEADER, "year", "loudness"])
-    good, bad = split(spark, write(tmp_path / "a.csv", rows), optional)
-    assert sorted(good) == ["sparse", "twice", "undetected"]
-    assert sorted(bad) == sorted(
+    valid, rejected = split(spark, write(tmp_path / "a.csv", rows), optional)
+    assert sorted(valid) == ["sparse", "twice", "undetected"]
+    assert sorted(rejected) == sorted(
         ["key_out_of_range", "danceability_out_of_range", "mode_out_of_range",
          "tempo_not_a_number", "name_missing", "track_id_missing", "valence_not_a_number",
          "wrong_number_of_fields", "wrong_number_of_fields", "duplicate_id", "not_utf8",
          "year_not_a_number", "loudness_out_of_range"]
     )  # fmt: skip
-    assert good["twice"]["name"] == GOOD[1]
-    assert (good["sparse"]["year"], good["sparse"]["loudness"]) == (None, -5.0)
+    assert valid["twice"]["name"] == VALID[1]
+    assert (valid["sparse"]["year"], valid["sparse"]["loudness"]) == (None, -5.0)
 
 
 @pytest.mark.spark
@@ -79,16 +83,16 @@ def test_ten_thousand_mutated_lines_are_all_accounted_for(spark, tmp_path):
             line[rng.randrange(len(line))] = rng.choice(b'",\\\t\x00\xff\xc3 ;')
         whole[i] = bytes(line)
     (tmp_path / "a.csv").write_bytes(b"\n".join([header, *whole]))
-    good, bad = split(spark, path)
-    assert len(good) + len(bad) == sum(bool(line.strip()) for line in whole)
-    assert 1_000 < len(good) < 9_000
+    valid, rejected = split(spark, path)
+    assert len(valid) + len(rejected) == sum(bool(line.strip()) for line in whole)
+    assert 1_000 < len(valid) < 9_000
 
 
 @pytest.mark.spark
 def test_other_column_order_extra_columns_and_gz_read_the_same(spark, tmp_path):
-    plain = write(tmp_path / "a.csv", [GOOD])
+    plain = write(tmp_path / "a.csv", [VALID])
     turned = write(
-        tmp_path / "b.csv.gz", [[*GOOD[::-1], "x"]], [*HEADER[::-1], "extra"], opener=gzip.open
+        tmp_path / "b.csv.gz", [[*VALID[::-1], "x"]], [*HEADER[::-1], "extra"], opener=gzip.open
     )
     (one, _), (other, _) = split(spark, plain), split(spark, turned)
     assert one["T1"] == other["T1"]
@@ -112,7 +116,7 @@ def test_folder_gives_its_csv_files_in_order_as_uris(tmp_path):
 
 
 def test_missing_column_is_refused_by_name(tmp_path):
-    path = write(tmp_path / "a.csv", [GOOD[:-1]], HEADER[:-1])
+    path = write(tmp_path / "a.csv", [VALID[:-1]], HEADER[:-1])
     with pytest.raises(InputError, match=r"missing: \['tempo'\]"):
         ingest.header_of(path)
 

@@ -102,6 +102,16 @@ def test_two_writers_at_once_lose_and_double_nothing(lake):
     assert found == [f"{who} {i}" for who in whose for i in range(3)]
 
 
+def test_two_lakes_of_one_session_sign_their_own_writes(lake):
+    mine, other = (Lake(lake.spark, lake.uri, author=name) for name in ("mine", "other"))
+    mine.upsert_rows(rows("a"), QUARANTINE)
+    version = lake.version(QUARANTINE)
+    assert not lake.changed_since(QUARANTINE, 0, but_by=["mine"])
+    other.upsert_rows(rows("b"), QUARANTINE)
+    assert lake.changed_since(QUARANTINE, version, but_by=["mine"])
+    assert not lake.changed_since(QUARANTINE, version, but_by=["other"])
+
+
 def test_delete_absent_deletes_only_under_its_condition(lake):
     lake.upsert_rows(rows("a", "b"), QUARANTINE)
     lake.upsert_rows(rows("c", reason="other"), QUARANTINE)

@@ -5,22 +5,26 @@ import pytest
 
 from covers.cli import job, pipeline, runner
 from covers.cli.job import Job
-from covers.cli.parser import job_parser
+from covers.cli.parser import checked, job_parser
 from covers.errors import InputError
 from covers.io import maintenance, model_store
-from covers.io.model_store import ModelRecord, model_id_of
+from covers.io.files import content_id
+from covers.io.model_store import ModelRecord
+from covers.jobs import maintain_tables
 from covers.schemas.quarantine import QUARANTINE
 from covers.schemas.runs import RUNS
 
 
 def test_same_things_give_the_same_id_and_other_things_another():
-    assert model_id_of("scaler", {"a": 1, "b": 2}) == model_id_of("scaler", {"b": 2, "a": 1})
-    assert model_id_of("scaler", {"a": 1}) != model_id_of("scaler", {"a": 2})
+    assert content_id("scaler", {"a": 1, "b": 2}) == content_id("scaler", {"b": 2, "a": 1})
+    assert content_id("scaler", {"a": 1}) != content_id("scaler", {"a": 2})
 
 
 def test_retention_below_deltas_safe_limit_is_refused():
     with pytest.raises(argparse.ArgumentTypeError, match="at least 168 h, got 1"):
-        maintenance.retention("1")
+        checked(maintain_tables.retention)("1")
+    with pytest.raises(ValueError, match="at least 168 h, got 1"):
+        maintenance.maintain(None, [], retain_hours=1)
 
 
 def test_data_set_without_a_manifest_is_refused():
@@ -103,7 +107,7 @@ def test_maintenance_keeps_rows_and_versions(lake):
         lake.upsert_rows([(f"q{i}", "track", "f", "r", "d", None, "t")], QUARANTINE)
     before = lake.version(QUARANTINE)
     sizes = maintenance.maintain(lake, [QUARANTINE, RUNS], retain_hours=168)
-    assert [(s["table"], s["rows"], s["files after"]) for s in sizes] == [("quarantine", 3, 1)]
+    assert [(s["table"], s["rows"], s["files_after"]) for s in sizes] == [("quarantine", 3, 1)]
     assert lake.read(QUARANTINE, before).count() == 3
     assert lake.version(QUARANTINE) > before
     assert not lake.changed_since(QUARANTINE, before)

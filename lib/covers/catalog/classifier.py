@@ -1,9 +1,9 @@
-"""An SGD classifier that learns the clusters batch by batch, judged after every batch.
+"""An SGD classifier that learns the clusters batch by batch, evaluated after every batch.
 
-*Conventions.* Tracks stream in from Spark (`stream`); only one partition, one batch and a sample
-of the test set are held. The test set is cut by a hash of track_id
-and never fitted. A preset says how the catalogue is split, how often it is passed over, and in
-which order batches are taken; the order of the catalogue is that of track_id.
+*Conventions.* Tracks stream in from Spark (`stream`); the driver holds one partition, one batch and a
+sample of the test set. The test set is split off by a hash of track_id and never fitted. A preset
+sets how the catalogue is split, the number of passes, and the order of batches; the catalogue's
+order is that of track_id.
 
 References
 ----------
@@ -26,25 +26,25 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from covers.catalog.stream import Batch, batches, between, packed, unpacked
+from covers.catalog.stream import Batch, batches, pack, slice_chunks, unpack
 from covers.errors import InputError
 from covers.io.spark import hash_bucket
 
-FIGURES = ("accuracy", "precision", "recall", "f1")
-TEST_SAMPLE = 10_000  # tracks judged after every fit; the end is judged on all
+METRICS = ("accuracy", "precision", "recall", "f1")
+TEST_SAMPLE = 10_000  # tracks evaluated after every fit; at the end all are
 
 
 @dataclass(frozen=True)
 class ClassifierConfig:
-    """The write-up's settings; ``test_share`` of tracks is held back.
+    """The write-up's settings; ``test_share`` of tracks is held out.
 
-    Of ``parts`` consecutive parts of the catalogue the first ``learnt`` are learnt, one after the
-    other: the first in ``first_epochs`` passes, the others in ``epochs``.
+    The catalogue is cut into ``n_sections`` consecutive sections, of which the first ``n_trained``
+    are trained on, one after the other: the first in ``first_epochs`` passes, the others in ``epochs``.
     """
 
     preset: str = "iterative"
-    parts: int = 1
-    learnt: int = 1
+    n_sections: int = 1
+    n_trained: int = 1
     first_epochs: int = 10
     epochs: int = 10
     is_shuffled: bool = False
@@ -55,9 +55,14 @@ class ClassifierConfig:
     eta0: float = 0.01
 
 
-def _quarters(learnt: int) -> ClassifierConfig:
+def _quarters(n_trained: int) -> ClassifierConfig:
     return ClassifierConfig(
-        f"quarters-{learnt}", parts=4, learnt=learnt, first_epochs=30, epochs=3, test_share=0.25
+        f"quarters-{n_trained}",
+        n_sections=4,
+        n_trained=n_trained,
+        first_epochs=30,
+        epochs=3,
+        test_share=0.25,
     )
 
 
@@ -72,12 +77,12 @@ PRESETS = {
 
 
 def config_of(preset: str, *, epochs: int | None, seed: int) -> ClassifierConfig:
-    """Return a preset with this seed and, where given, this number of passes over each part."""
+    """Return a preset with this seed and, where given, this number of passes over each section."""
     found = replace(PRESETS[preset], seed=seed)
     return replace(found, first_epochs=epochs, epochs=epochs) if epochs else found
 
 
-def labelled(
+def labelled_tracks(
     features: DataFrame,
     clusters: DataFrame,
     config: ClassifierConfig,
@@ -85,28 +90,28 @@ def labelled(
     encoding: str,
     cluster_model_id: str,
 ) -> DataFrame:
-    """Return track_id, features, cluster and bucket, a hash of track_id from 0 to 1.
+    """Return track_id, features, cluster and bucket, a hash of track_id in [0, 1).
 
     Takes `track_features` and `track_clusters` rows. The test set is bucket < test_share.
     """
-    mine = features.where((F.col("encoding") == encoding) & (F.col("source") == "catalog"))
+    vectors = features.where((F.col("encoding") == encoding) & (F.col("source") == "catalog"))
     labels = clusters.where(
         (F.col("cluster_model_id") == cluster_model_id) & (F.col("method") == "nearest_center")
     )
-    return mine.join(labels.select("track_id", "cluster"), "track_id").select(
-        "track_id", "features", "cluster", hashed("track_id", config.seed).alias("bucket")
+    return vectors.join(labels.select("track_id", "cluster"), "track_id").select(
+        "track_id", "features", "cluster", hash_share("track_id", config.seed).alias("bucket")
     )
 
 
-def hashed(column: str, seed: int) -> F.Column:
-    """Return a number from 0 to 1 that is the same for the same text, whatever the partitions."""
+def hash_share(column: str, seed: int) -> F.Column:
+    """Return a number in [0, 1) that is the same for equal text in any partitioning."""
     return hash_bucket(column, seed, 1_000_000) / 1_000_000
 
 
 def fit_stream(
     passes: Iterable[Iterable[Batch]], test: Batch, k: int, config: ClassifierConfig
 ) -> tuple[Pipeline, pd.DataFrame]:
-    """Fit batch after batch; return the model and the figures after every fit.
+    """Fit batch after batch; return the model and the metrics after every fit.
 
     Parameters
     ----------
@@ -114,7 +119,7 @@ def fit_stream(
         One inner iterable an epoch; x of shape (n, d) float64, y of shape (n,) int. The scaler is
         fitted in the first: one model, one scaling.
     test : (x, y)
-        Judged after every fit, never fitted.
+        Evaluated after every fit, never fitted.
     k : int
         Number of clusters.
 
@@ -143,13 +148,13 @@ def fit_stream(
                 scaler.partial_fit(x)
             model.partial_fit(scaler.transform(x), y, classes=np.arange(k))
             n_fits += 1
-            for is_test, (px, py) in enumerate(((x, y), test)):
-                found = scores(confusion(pipeline.predict(px), py, k))
-                rows.append((n_fits, is_test, *found.values(), len(py)))
+            for is_test, (inputs, truth) in enumerate(((x, y), test)):
+                values = scores(confusion(pipeline.predict(inputs), truth, k))
+                rows.append((n_fits, is_test, *values.values(), len(truth)))
         tables.append(np.array(rows).reshape(-1, 7))  # as dicts they would outgrow the catalogue
     if not n_fits:
         raise ValueError("tracks must fill at least one batch, got none")
-    fits = pd.DataFrame(np.concatenate(tables), columns=["fit", "part", *FIGURES, "n"])
+    fits = pd.DataFrame(np.concatenate(tables), columns=["fit", "part", *METRICS, "n"])
     fits["part"] = np.where(fits["part"] > 0, "test", "train")
     return pipeline, fits.astype({"fit": "int32", "n": "int64"})
 
@@ -164,21 +169,26 @@ def scores(counts: np.ndarray) -> dict[str, float]:
 
     As scikit-learn's with zero_division=0, in a twentieth of its time: it runs after every fit.
     """
-    right, of, said = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
-    precision, recall = right / np.maximum(said, 1), right / np.maximum(of, 1)
-    f1 = 2 * right / np.maximum(said + of, 1)
-    weights = of / max(of.sum(), 1)
-    values = [right.sum() / max(of.sum(), 1), weights @ precision, weights @ recall, weights @ f1]
-    return dict(zip(FIGURES, map(float, values), strict=True))
+    correct, actual, predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    precision, recall = correct / np.maximum(predicted, 1), correct / np.maximum(actual, 1)
+    f1 = 2 * correct / np.maximum(predicted + actual, 1)
+    weights = actual / max(actual.sum(), 1)
+    values = [
+        correct.sum() / max(actual.sum(), 1),
+        weights @ precision,
+        weights @ recall,
+        weights @ f1,
+    ]
+    return dict(zip(METRICS, map(float, values), strict=True))
 
 
 def train(rows: DataFrame, k: int, config: ClassifierConfig) -> tuple[Pipeline, pd.DataFrame]:
-    """Train on the rows of `labelled`; return the model and its fits.
+    """Train on `labelled_tracks` rows; return the model and its fits.
 
     Raises
     ------
     InputError
-        If no track is held back, or none is left.
+        If no track is held out, or none is left.
     """
     rng = np.random.default_rng(config.seed)
     is_test = F.col("bucket") < config.test_share
@@ -190,16 +200,16 @@ def train(rows: DataFrame, k: int, config: ClassifierConfig) -> tuple[Pipeline, 
         )
     by_hash = F.xxhash64("track_id", F.lit(config.seed))
     order = by_hash if config.is_shuffled else F.col("track_id")
-    shown = rows.where(F.col("bucket") < config.test_share * min(1.0, TEST_SAMPLE / n_test))
-    test = next(batches(unpacked(packed(shown, n_test, order).collect()), n_test, rng))
+    test_rows = rows.where(F.col("bucket") < config.test_share * min(1.0, TEST_SAMPLE / n_test))
+    test = next(batches(unpack(pack(test_rows, n_test, order).collect()), n_test, rng))
     n_train = n_rows - n_test
-    stream = packed(rows.where(~is_test), n_train, order).persist()
+    stream = pack(rows.where(~is_test), n_train, order).persist()
 
     def passes() -> Iterator[Iterator[Batch]]:
-        for part in range(config.learnt):
-            ends = [n_train * i // config.parts for i in (part, part + 1)]
-            for _ in range(config.epochs if part else config.first_epochs):
-                chunks = between(unpacked(stream.toLocalIterator()), *ends)
+        for section in range(config.n_trained):
+            ends = [n_train * i // config.n_sections for i in (section, section + 1)]
+            for _ in range(config.epochs if section else config.first_epochs):
+                chunks = slice_chunks(unpack(stream.toLocalIterator()), *ends)
                 yield batches(chunks, config.batch_size, rng)
 
     fitted = fit_stream(passes(), test, k, config)
@@ -207,13 +217,15 @@ def train(rows: DataFrame, k: int, config: ClassifierConfig) -> tuple[Pipeline, 
     return fitted
 
 
-def judge(rows: DataFrame, model: Pipeline, k: int, config: ClassifierConfig) -> dict:
-    """Return the model's figures on every track held back; takes the rows of `labelled`."""
-    held_back = rows.where(F.col("bucket") < config.test_share)
-    cells = held_back.groupBy("cluster", predicted(model)("features").alias("said")).count()
+def evaluate(rows: DataFrame, model: Pipeline, k: int, config: ClassifierConfig) -> dict:
+    """Return the model's metrics on every held-out track; takes `labelled_tracks` rows."""
+    held_out = rows.where(F.col("bucket") < config.test_share)
+    pairs = held_out.groupBy(
+        "cluster", prediction_udf(model)("features").alias("predicted")
+    ).count()
     counts = np.zeros((k, k), dtype=np.int64)
-    for cluster, said, n in cells.collect():
-        counts[cluster, said] = n
+    for cluster, predicted, n in pairs.collect():
+        counts[cluster, predicted] = n
     return {**scores(counts), "n": int(counts.sum())}
 
 
@@ -227,7 +239,7 @@ def load(path: str | Path) -> Pipeline:
     return skops.io.load(path)
 
 
-def predicted(model: Pipeline) -> Callable[[str], F.Column]:
+def prediction_udf(model: Pipeline) -> Callable[[str], F.Column]:
     """Return a Spark function: column of feature vectors to cluster; the model travels with it."""
 
     @F.pandas_udf("int")  # type: ignore[call-overload]
@@ -239,6 +251,6 @@ def predicted(model: Pipeline) -> Callable[[str], F.Column]:
 
 def fit_rows(model_id: str, preset: str, fits: pd.DataFrame) -> Iterator[tuple]:
     """Return rows of `classifier_fits`."""
-    columns = ["model_id", "preset", "fit", "part", *FIGURES, "n"]
+    columns = ["model_id", "preset", "fit", "part", *METRICS, "n"]
     table = fits.assign(model_id=model_id, preset=preset)[columns]
     return table.itertuples(index=False, name=None)

@@ -4,7 +4,7 @@
 (BPM). Encoding ``raw`` is exactly what the write-up clustered: the same with tempo min-max scaled
 over the catalogue, the key left at 0-11. Encoding ``musical`` has z-scores for danceability,
 energy, valence and tempo, the mode as +-0.5, and the key on the circle of fifths with radius 0.5,
-so that C and G are near and "unknown" (-1) is its centre. Tempo 0 (not detected) becomes the
+so that C and G are close and "unknown" (-1) is its centre. Tempo 0 (not detected) becomes the
 mean tempo in ``musical`` and stays 0 in ``raw``.
 
 References
@@ -22,8 +22,9 @@ from operator import and_
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from covers.io.files import content_id
 from covers.io.lake import Lake
-from covers.io.model_store import has, model_id_of, newest, register_json
+from covers.io.model_store import has, newest, register_json
 
 ENCODINGS = ("raw", "musical")
 X_VECTOR = ("danceability", "energy", "key", "mode", "valence", "tempo")
@@ -34,7 +35,7 @@ MAX_TEMPO = 1000  # [BPM]
 
 @dataclass(frozen=True)
 class Scaler:
-    """What scaling needs to know of the catalogue: range of tempo, mean and spread of the rest."""
+    """Scaling fitted on the catalogue: range of tempo, mean and standard deviation of the rest."""
 
     tempo_min: float
     tempo_max: float
@@ -64,13 +65,13 @@ def fit_scaler(tracks: DataFrame) -> Scaler:
 def register_scaler(lake: Lake, tracks: DataFrame) -> tuple[str, Scaler]:
     """Fit a scaler over these tracks and register it; return its id with it."""
     scaler = fit_scaler(tracks)
-    scaler_id = model_id_of("scaler", scaler.to_dict())
+    scaler_id = content_id("scaler", scaler.to_dict())
     register_json(lake, scaler_id, "scaler", scaler.to_dict())
     return scaler_id, scaler
 
 
 def scaler_for(lake: Lake, tracks: DataFrame) -> tuple[str, Scaler]:
-    """Return the lake's newest scaler; where no catalogue left one, one of these tracks, registered."""
+    """Return the lake's newest scaler; if it has none, fit one over these tracks and register it."""
     if not has(lake, "scaler"):
         return register_scaler(lake, tracks)
     model = newest(lake, "scaler")
@@ -100,13 +101,13 @@ def encode(scaler: Scaler, encoding: str) -> Column:
     values = {c: tempo if c == "tempo" else F.col(c) for c in _SCALED}
     scaled = [(x - scaler.mean[c]) / (scaler.std[c] or 1.0) for c, x in values.items()]
     angle = F.col("key") * 7 * (2 * math.pi / 12)
-    known = F.col("key") >= 0
-    circle = [F.when(known, KEY_RADIUS * f(angle)).otherwise(0.0) for f in (F.cos, F.sin)]
+    is_detected = F.col("key") >= 0
+    circle = [F.when(is_detected, KEY_RADIUS * f(angle)).otherwise(0.0) for f in (F.cos, F.sin)]
     return F.array(*scaled, *circle, F.col("mode") - F.lit(0.5))
 
 
 def is_in_range() -> Column:
-    """Tell whether the attributes can be at all; takes columns danceability … tempo."""
+    """Return whether all attributes are in range; takes columns danceability … tempo."""
     shares = [F.col(c).between(0, 1) for c in ("danceability", "energy", "valence")]
     key = F.col("key").between(-1, 11) & (F.col("key") == F.floor("key"))
     rules = [*shares, key, F.col("mode").isin(0, 1), F.col("tempo").between(0, MAX_TEMPO)]
@@ -114,23 +115,23 @@ def is_in_range() -> Column:
 
 
 def is_unusual(scaler: Scaler) -> Column:
-    """Tell tracks whose key or tempo was not detected or whose tempo the scaler never saw."""
-    seen = F.col("tempo").between(scaler.tempo_min, scaler.tempo_max)
-    return (F.col("key") < 0) | (F.col("tempo") == 0) | ~seen
+    """Return whether key or tempo was not detected, or the tempo is outside the scaler's range."""
+    is_fitted = F.col("tempo").between(scaler.tempo_min, scaler.tempo_max)
+    return (F.col("key") < 0) | (F.col("tempo") == 0) | ~is_fitted
 
 
 def feature_rows(
     tracks: DataFrame, scaler: Scaler, encoding: str, *, scaler_id: str, source: str, version: int
 ) -> DataFrame:
     """Return rows of `track_features`; takes track_id, the six attributes, any tempo_confidence."""
-    known = "tempo_confidence" in tracks.columns
+    has_confidence = "tempo_confidence" in tracks.columns
     return tracks.select(
         "track_id",
         F.lit(encoding).alias("encoding"),
         F.lit(source).alias("source"),
         x_vector().alias("x_vector"),
         encode(scaler, encoding).alias("features"),
-        (F.col("tempo_confidence") if known else F.lit(None).cast("double")).alias(
+        (F.col("tempo_confidence") if has_confidence else F.lit(None).cast("double")).alias(
             "tempo_confidence"
         ),
         F.lit(scaler_id).alias("scaler_id"),

@@ -1,9 +1,9 @@
-"""Music Info CSV rows to `tracks`, and what is wrong with a row to `quarantine`.
+"""Music Info CSV rows: valid ones to `tracks`, rejected ones to `quarantine`.
 
-*Conventions.* A row is a line that is not blank; it is good or set aside, never mended: rows in =
+*Conventions.* A row is a line that is not blank; it is valid or rejected, never repaired: rows read =
 tracks + quarantined. A field may hold quoted commas and doubled quotes, but no line break. Tempo 0
 means "not detected" (as Spotify writes it) and is kept; so is key -1. The twelve columns that
-nothing here is computed from may be empty, but not be nonsense.
+nothing is computed from may be empty, but must be in range.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from covers.schemas.tracks import TRACKS
 ATTRIBUTES = ("danceability", "energy", "key", "mode", "valence", "tempo")
 REQUIRED = ("track_id", "name", "artist", *ATTRIBUTES)
 CSV_COLUMNS = tuple(c for c in TRACKS.column_names if c != "row_hash")
-_RANGES = {  # of what must be there
+_RANGES = {  # of required columns
     "danceability": "BETWEEN 0 AND 1",
     "energy": "BETWEEN 0 AND 1",
     "valence": "BETWEEN 0 AND 1",
@@ -91,7 +91,7 @@ def header_of(uri: str) -> list[str]:
         # The stream unpacks .gz by the name.
         with io.TextIOWrapper(
             system.open_input_stream(inside), "utf-8-sig", errors="replace", newline=""
-        ) as file:  # a broken row further down is that row's affair
+        ) as file:  # broken rows further down are rejected one by one
             header = next(csv.reader(file), [])
         if any(_REPLACED in name for name in header):
             raise UnicodeError(f"its first line reads {header}")
@@ -111,14 +111,14 @@ def header_of(uri: str) -> list[str]:
 
 
 def ignored_columns(uris: Sequence[str]) -> list[str]:
-    """Return the columns that Music Info does not have, and the catalogue leaves out."""
+    """Return the columns that Music Info does not have, and the catalogue ignores."""
     return sorted({c for uri in uris for c in header_of(uri)} - set(CSV_COLUMNS))
 
 
 def read_csv(spark: SparkSession, uris: Sequence[str]) -> DataFrame:
     """Read the files as text columns, with `location`, `raw` (short and long rows) and `position`.
 
-    Columns that Music Info does not have are left out; those a file lacks are null.
+    Columns that Music Info does not have are ignored; those a file lacks are null.
     """
     frames = []
     for uri in uris:
@@ -137,41 +137,41 @@ def read_csv(spark: SparkSession, uris: Sequence[str]) -> DataFrame:
         frames.append(
             frame.select(*columns, "_raw", F.lit(uri.removeprefix("file:")).alias("location"))
         )
-    together = frames[0]
+    rows = frames[0]
     for frame in frames[1:]:
-        together = together.unionByName(frame)
-    return together.withColumn("position", F.monotonically_increasing_id())
+        rows = rows.unionByName(frame)
+    return rows.withColumn("position", F.monotonically_increasing_id())
 
 
-def judged(rows: DataFrame) -> DataFrame:
-    """Add the typed columns (`_name`), `reason` (null = good) and `detail`; takes `read_csv`'s.
+def validate(rows: DataFrame) -> DataFrame:
+    """Add the typed columns (`_name`), `reason` (null = valid) and `detail`; takes `read_csv` rows.
 
-    Settle it (`covers.io.lake.settled`) before `split_good_and_bad`: planning these expressions costs
-    more than running them, and every use of a half would plan them anew.
+    Checkpoint the result (`covers.io.spark.checkpoint_to_disk`) before `split_valid_and_rejected`:
+    planning these expressions costs more than running them, and every use would plan them again.
     """
     typed = rows.withColumns({f"_{c.name}": _typed(c.name, c.type) for c in TRACKS.columns[:-1]})
     return typed.withColumns({"reason": _reason(), "detail": _detail()})
 
 
-def split_good_and_bad(judged: DataFrame) -> tuple[DataFrame, DataFrame]:
-    """Return the rows as `TRACKS` and the rows set aside as `QUARANTINE`; takes `judged`'s.
+def split_valid_and_rejected(validated: DataFrame) -> tuple[DataFrame, DataFrame]:
+    """Return valid rows as `TRACKS` and rejected ones as `QUARANTINE`; takes `validate` rows.
 
     Of rows with one track_id the first is kept.
     """
-    good = judged.where("reason IS NULL")
-    turn = Window.partitionBy("track_id").orderBy("position")
-    good = good.withColumn("turn", F.row_number().over(turn))
-    tracks = good.where("turn = 1").select(
+    valid = validated.where("reason IS NULL")
+    first_come = Window.partitionBy("track_id").orderBy("position")
+    valid = valid.withColumn("n_th", F.row_number().over(first_come))
+    tracks = valid.where("n_th = 1").select(
         *[F.col(f"_{c}").alias(c) for c in CSV_COLUMNS],
         F.sha2(F.to_json(F.struct(*[F.col(f"_{c}").alias(c) for c in CSV_COLUMNS])), 256).alias(
             "row_hash"
         ),
     )
-    repeated = good.where("turn > 1").withColumns(
+    repeated = valid.where("n_th > 1").withColumns(
         {"reason": F.lit("duplicate_id"), "detail": F.concat(F.lit("track_id "), "track_id")}
     )
-    bad = judged.where("reason IS NOT NULL").unionByName(repeated.drop("turn"))
-    return tracks, _quarantined(bad)
+    rejected = validated.where("reason IS NOT NULL").unionByName(repeated.drop("n_th"))
+    return tracks, _quarantine_rows(rejected)
 
 
 def _typed(name: str, kind: T.DataType) -> Column:
@@ -199,10 +199,10 @@ def _reason() -> Column:
     return F.coalesce(*rules)
 
 
-def undetected(rows: DataFrame) -> dict[str, int]:
+def count_undetected(rows: DataFrame) -> dict[str, int]:
     """Return how many tracks have no key and how many no tempo; takes `TRACKS` rows."""
-    found = rows.agg(F.count_if(F.col("key") == -1), F.count_if(F.col("tempo") == 0)).collect()[0]
-    return {"key not detected": found[0], "tempo not detected": found[1]}
+    counts = rows.agg(F.count_if(F.col("key") == -1), F.count_if(F.col("tempo") == 0)).collect()[0]
+    return {"key_not_detected": counts[0], "tempo_not_detected": counts[1]}
 
 
 def _detail() -> Column:
@@ -210,11 +210,11 @@ def _detail() -> Column:
     return F.concat_ws(", ", *shown)
 
 
-def _quarantined(bad: DataFrame) -> DataFrame:
+def _quarantine_rows(rejected: DataFrame) -> DataFrame:
     raw = F.coalesce("_raw", F.to_json(F.struct(*CSV_COLUMNS)))
     same = Window.partitionBy("location", "reason", "raw").orderBy("position")
-    numbered = bad.withColumn("raw", raw).withColumn("turn", F.row_number().over(same))
-    identity = F.concat_ws("|", "location", "reason", "raw", "turn")
+    numbered = rejected.withColumn("raw", raw).withColumn("n_th", F.row_number().over(same))
+    identity = F.concat_ws("|", "location", "reason", "raw", "n_th")
     return numbered.select(
         F.sha2(identity, 256).alias("quarantine_id"),
         F.lit("track").alias("what"),

@@ -1,7 +1,7 @@
-"""k-means over feature vectors, with the evidence that says what the clusters are worth.
+"""k-means over feature vectors, with silhouette and stability of the clusters.
 
 *Conventions.* Features arrive as ``array<double>``. The starts are tried on a sample that the
-driver can hold; Lloyd's steps over all rows finish the best, so what the driver holds does not
+driver can hold; Lloyd's steps over all rows refine the best, so the driver's memory does not
 grow with the catalogue. Stability is the mean adjusted Rand index between the chosen start and
 the other ones on the sample; 1 = always the same clusters.
 
@@ -13,7 +13,6 @@ Lloyd. "Least squares quantization in PCM." 1982. Hubert, Arabie. "Comparing par
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -59,7 +58,7 @@ def fit(features: DataFrame, *, k: int, seed: int, starts: int = 10) -> Clusteri
 def choose_k(
     features: DataFrame, ks: range, *, seed: int, starts: int = 10
 ) -> tuple[Clustering, list[dict]]:
-    """Return the fit of the best silhouette x stability, and what the starts of every k gave.
+    """Return the fit of the best silhouette x stability, and the metrics of every k that was tried.
 
     Raises
     ------
@@ -75,28 +74,28 @@ def choose_k(
         raise InputError(
             f"different tracks must be more than k = {max(ks)} to cluster, got {n_different}"
         )
-    x = x[np.lexsort(x.T)]  # whatever the partitions, the same starts
+    x = x[np.lexsort(x.T)]  # the same starts in any partitioning
     tried = [fit_sample(x, k=k, seed=seed, starts=starts) for k in ks]
     best = max(tried, key=lambda f: f.silhouette * max(f.stability, 0.0))
-    centers, inertia = refined(features, best.centers)
-    # Clusters are numbered by their centres, so that a seed cannot rename them.
+    centers, inertia = refine(features, best.centers)
+    # Clusters are numbered in the order of their centres, so that a seed cannot renumber them.
     best = replace(best, centers=centers[np.lexsort(centers.T[::-1])], inertia=inertia)
-    figures = [
+    trials = [
         {
-            "k": f.k, "inertia a track": f.inertia / len(x),
+            "k": f.k, "inertia_per_track": f.inertia / len(x),
             "silhouette": f.silhouette, "stability": f.stability,
         }
         for f in tried
     ]  # fmt: skip
-    return best, figures
+    return best, trials
 
 
-def sample(rows: DataFrame, n_rows: int, wanted: int, seed: int) -> DataFrame:
-    """Return about ``wanted`` of ``n_rows`` rows, the same whatever the partitions."""
-    if n_rows <= wanted:
+def sample(rows: DataFrame, n_rows: int, size: int, seed: int) -> DataFrame:
+    """Return about ``size`` of ``n_rows`` rows, the same in any partitioning."""
+    if n_rows <= size:
         return rows
     bucket = hash_bucket("features", seed, 1_000_000)
-    return rows.where(bucket < round(1_000_000 * wanted / n_rows))
+    return rows.where(bucket < round(1_000_000 * size / n_rows))
 
 
 def fit_sample(x: np.ndarray, *, k: int, seed: int, starts: int) -> Clustering:
@@ -104,17 +103,17 @@ def fit_sample(x: np.ndarray, *, k: int, seed: int, starts: int) -> Clustering:
     fits = [KMeans(k, n_init=1, random_state=seed + i).fit(x) for i in range(starts)]
     fits.sort(key=lambda f: f.inertia_)
     labels = fits[0].labels_
-    others = [adjusted_rand_score(labels, f.labels_) for f in fits[1:]]
+    agreement = [adjusted_rand_score(labels, f.labels_) for f in fits[1:]]
     silhouette = silhouette_score(
         x, labels, sample_size=min(len(x), SILHOUETTE_SAMPLE), random_state=seed
     )
     return Clustering(
         fits[0].cluster_centers_, float(fits[0].inertia_), float(silhouette),
-        float(np.mean(others or [1.0])),
+        float(np.mean(agreement or [1.0])),
     )  # fmt: skip
 
 
-def refined(
+def refine(
     features: DataFrame, centers: np.ndarray, *, tolerance: float = 1e-6, passes: int = 30
 ) -> tuple[np.ndarray, float]:
     """Return centres after Lloyd's steps over all rows, and their inertia.
@@ -138,44 +137,29 @@ def refined(
     return centers, inertia
 
 
-def parse_k(text: str) -> range:
-    """Parse the number of clusters: one number, or ``auto`` = 2 to 10.
-
-    Examples
-    --------
-    >>> parse_k("3"), parse_k("auto")
-    (range(3, 4), range(2, 11))
-    """
-    if text == "auto":
-        return range(2, 11)
-    if int(text) < 2:
-        raise argparse.ArgumentTypeError(f"k must be at least 2, got {text}")
-    return range(int(text), int(text) + 1)
-
-
 def nearest_center(features: DataFrame, centers: np.ndarray) -> DataFrame:
     """Add `cluster` and `distance` (Euclidean) of the nearest centre; takes column `features`."""
     names = [f"_square{j}" for j in range(len(centers))]
     squares = {name: _square(center) for name, center in zip(names, centers, strict=True)}
-    found = features.withColumns(squares).withColumn("_nearest", F.least(*names))
+    rows = features.withColumns(squares).withColumn("_nearest", F.least(*names))
     nearest = [F.when(F.col(name) == F.col("_nearest"), j) for j, name in enumerate(names)]
-    return found.withColumns(
+    return rows.withColumns(
         {"distance": F.sqrt("_nearest"), "cluster": F.coalesce(*nearest).cast("int")}
     ).drop(*names, "_nearest")
 
 
 def _square(center: np.ndarray) -> Column:
     """Return the squared distance to a centre, as plain arithmetic: Spark compiles it."""
-    apart = [F.col("features")[i] - float(value) for i, value in enumerate(center)]
-    return sum((d * d for d in apart[1:]), apart[0] * apart[0])
+    differences = [F.col("features")[i] - float(value) for i, value in enumerate(center)]
+    return sum((d * d for d in differences[1:]), differences[0] * differences[0])
 
 
-def describe(means: np.ndarray, overall: np.ndarray, spread: np.ndarray) -> str:
+def describe(means: np.ndarray, overall: np.ndarray, std: np.ndarray) -> str:
     """Return a cluster's mean x_vector in musical words, strongest first.
 
     Parameters
     ----------
-    means, overall, spread : np.ndarray, shape (6,)
+    means, overall, std : np.ndarray, shape (6,)
         The cluster's mean, the catalogue's mean and standard deviation.
 
     Examples
@@ -183,7 +167,7 @@ def describe(means: np.ndarray, overall: np.ndarray, spread: np.ndarray) -> str:
     >>> describe(np.array([.5, .9, 5, 1, .8, 160]), np.array([.5, .5, 5, .6, .5, 120]), np.ones(6))
     'fast, loud, major'
     """
-    z = (means - overall) / np.where(spread > 0, spread, 1.0)
+    z = (means - overall) / np.where(std > 0, std, 1.0)
     ranked = sorted((i for i in _WORDS if abs(z[i]) >= 0.4), key=lambda i: -abs(z[i]))
     words = [_WORDS[i][0 if z[i] > 0 else 1] for i in ranked]
     return ", ".join(words) or "like the whole catalogue"

@@ -1,4 +1,4 @@
-"""Recordings meet the catalogue: by the manifest's track_id, else by artist and title."""
+"""Matching recordings with the catalogue: by the manifest's track_id, else by artist and title."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from covers.schemas.recordings import RECORDINGS
 from covers.schemas.tracks import TRACKS
 
 
-def with_track_ids(lake: Lake, recordings: DataFrame) -> DataFrame:
+def fill_track_ids(lake: Lake, recordings: DataFrame) -> DataFrame:
     """Fill track_id where exactly one track has the recording's normalised artist and title."""
     if not lake.exists(TRACKS):
         return recordings
-    named = lake.read(TRACKS).select(
+    names = lake.read(TRACKS).select(
         "track_id", normalised("name").alias("_title"), normalised("artist").alias("_artist")
     )
-    once = named.groupBy("_title", "_artist").agg(
+    unique = names.groupBy("_title", "_artist").agg(
         F.min("track_id").alias("_track"), F.count("*").alias("_n")
     )
     keyed = recordings.withColumns({"_title": normalised("title"), "_artist": normalised("artist")})
-    matched = keyed.join(once.where("_n = 1"), ["_title", "_artist"], "left")
+    matched = keyed.join(unique.where("_n = 1"), ["_title", "_artist"], "left")
     return matched.withColumn("track_id", F.coalesce("track_id", "_track")).select(
         *RECORDINGS.column_names
     )

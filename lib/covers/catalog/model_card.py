@@ -1,4 +1,4 @@
-"""The card of a cluster classifier: what it is, what it learnt, what it is worth."""
+"""The model card of a cluster classifier: use, labels, settings, metrics, overfitting checks."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ USE = (
 )
 LABELS = (
     "The labels are the nearest centres of a k-means on the same features: a function of the "
-    "input, not something that listeners said. High figures show that the function was learnt."
+    "input, not annotations by listeners. A high accuracy shows that the function was learnt."
 )
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What a card tells: settings, figures on held-back tracks, and the checks."""
+class CardContents:
+    """Settings, metrics on held-out tracks, and the overfitting checks."""
 
     model_id: str
     settings: dict[str, Any]
@@ -37,27 +37,30 @@ class Facts:
     checks: list[dict[str, Any]]
 
 
-def keep(lake: Lake, model: Pipeline, facts: Facts) -> None:
+def register_with_card(lake: Lake, model: Pipeline, contents: CardContents) -> None:
     """Register the model in the lake, and write its card, README.md, beside its file."""
     with tempfile.TemporaryDirectory() as folder:
         path, page = Path(folder) / "classifier.skops", Path(folder) / "README.md"
         save(model, path)
-        page.write_text(render(model, facts))
+        page.write_text(render(model, contents))
         uri = register(
-            lake, ModelRecord(facts.model_id, "classifier", str(path), facts.settings, facts.result)
+            lake,
+            ModelRecord(
+                contents.model_id, "classifier", str(path), contents.settings, contents.result
+            ),
         )
         files.put(page, f"{uri.rsplit('/', 1)[0]}/README.md")
 
 
-def render(model: Pipeline, facts: Facts) -> str:
+def render(model: Pipeline, contents: CardContents) -> str:
     """Return the card as markdown."""
     card = Card(model, template=None, model_diagram=False)
-    title = f"Cluster classifier {facts.model_id}"
-    card.add(**{title: USE.format(**facts.settings), "What the labels are": LABELS})
+    title = f"Cluster classifier {contents.model_id}"
+    card.add(**{title: USE.format(**contents.settings), "What the labels are": LABELS})
     tables = {
-        "Settings": [{"setting": k, "value": v} for k, v in facts.settings.items()],
-        "On tracks held back": [facts.result],
-        "Does it overfit?": facts.checks,
+        "Settings": [{"setting": k, "value": v} for k, v in contents.settings.items()],
+        "On held-out tracks": [contents.result],
+        "Overfitting checks": contents.checks,
     }
     for heading, rows in tables.items():
         table = pd.DataFrame(rows).round(4).astype(object)

@@ -1,4 +1,4 @@
-"""Names that are the same but for case, accents and punctuation; the id of a recording among tracks."""
+"""Names without case, accents and punctuation, to compare them; the track id of a recording."""
 
 from __future__ import annotations
 

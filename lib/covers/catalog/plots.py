@@ -1,6 +1,6 @@
-"""Pictures of the catalogue: what the clusters are, how k was chosen, how the models learnt.
+"""Plots of the catalogue: the clusters, the choice of k, the training of the models.
 
-*Conventions.* Functions take plain figures and return a Matplotlib figure; `write` keeps it.
+*Conventions.* Functions take plain values and return a Matplotlib figure; `save` writes it.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from covers.catalog.kmeans import sample
 from covers.io import files
 
 KEYS = ("?", "C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
-SHOWN = 3_000
+MAP_SIZE = 3_000  # tracks on a map
 _COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#999999")
 
 
-def write(figure: Figure | None, uri: str | None) -> None:
-    """Write a figure as PNG to any URI; nothing where either is missing."""
+def save(figure: Figure | None, uri: str | None) -> None:
+    """Write a figure as PNG to any URI; do nothing where either is missing."""
     if figure is None or uri is None:
         return
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / (os.path.basename(uri) or "picture.png")
+        path = Path(folder) / (os.path.basename(uri) or "plot.png")
         figure.savefig(path, dpi=90, format="png")
         files.put(path, uri)
 
 
 def map_sample(clustered: DataFrame, n_rows: int, seed: int) -> pd.DataFrame:
-    """Return a few thousand tracks for a map; takes x_vector, features, cluster."""
-    few = sample(clustered, n_rows, SHOWN, seed)
+    """Return a few thousand tracks for a map; takes x_vector, features and cluster."""
+    few = sample(clustered, n_rows, MAP_SIZE, seed)
     return few.select("features", "cluster", F.col("x_vector")[2].alias("key")).toPandas()
 
 
@@ -52,9 +52,9 @@ def cluster_map(maps: Mapping[str, pd.DataFrame]) -> Figure:
         keys, clusters = tracks["key"].to_numpy(int), tracks["cluster"].to_numpy(int)
         below = np.zeros(len(KEYS))
         for cluster in range(clusters.max() + 1):
-            mine, color = clusters == cluster, _COLORS[cluster % len(_COLORS)]
-            plane.scatter(*across[mine].T, s=3, color=color, label=str(cluster), linewidths=0)
-            counts = np.bincount(keys[mine] + 1, minlength=len(KEYS))
+            members, color = clusters == cluster, _COLORS[cluster % len(_COLORS)]
+            plane.scatter(*across[members].T, s=3, color=color, label=str(cluster), linewidths=0)
+            counts = np.bincount(keys[members] + 1, minlength=len(KEYS))
             bars.bar(range(len(KEYS)), counts, bottom=below, color=color)
             below += counts
         plane.set_title(title, loc="left")
@@ -66,14 +66,14 @@ def cluster_map(maps: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-def k_choice(tried: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw silhouette and stability by k; takes what `clusters.choose_k` tried."""
+def k_choice(trials: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw silhouette and stability by k; takes the trials of `kmeans.choose_k`."""
     figure = Figure(figsize=(6, 3), layout="constrained")
     axes = figure.subplots()
     for measure, color in zip(("silhouette", "stability"), _COLORS, strict=False):
-        axes.plot([t["k"] for t in tried], [t[measure] for t in tried], "o-", color=color,
+        axes.plot([t["k"] for t in trials], [t[measure] for t in trials], "o-", color=color,
                   label=measure)  # fmt: skip
-    axes.set_xticks([t["k"] for t in tried])
+    axes.set_xticks([t["k"] for t in trials])
     axes.set_xlabel("k")
     axes.set_ylim(0, 1.05)
     axes.legend()
@@ -91,13 +91,13 @@ def importance(shares: Mapping[str, float]) -> Figure:
 
 
 def fits(table: pd.DataFrame) -> Figure:
-    """Draw accuracy and F1 after every fit, on its batch and on tracks held back."""
+    """Draw accuracy and F1 after every fit, on its batch and on held-out tracks."""
     figure = Figure(figsize=(8, 3), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for axes, measure in zip(panels, ("accuracy", "f1"), strict=True):
-        for part, color in (("train", "#bbbbbb"), ("test", _COLORS[0])):
-            rows = table[table["part"] == part].sort_values("fit")
-            label = "batch just fitted" if part == "train" else "held back"
+        for split, color in (("train", "#bbbbbb"), ("test", _COLORS[0])):
+            rows = table[table["part"] == split].sort_values("fit")
+            label = "batch just fitted" if split == "train" else "held out"
             axes.plot(rows["fit"], rows[measure], color=color, lw=1, label=label)
         axes.set_xlabel("fit")
         axes.set_title(measure, loc="left")
@@ -105,23 +105,23 @@ def fits(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def overfitting(listed: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw the learning curve and the other checks; takes `overfitting.listed`."""
+def overfitting(checks: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw the learning curve and the other checks; takes `overfitting.list_checks`."""
     figure = Figure(figsize=(9, 3), layout="constrained")
     curve, bars = figure.subplots(1, 2, width_ratios=(1.2, 1))
     learning = [
-        c for c in listed if c["check"].startswith("learning_") or c["check"] == "own_split"
+        c for c in checks if c["check"].startswith("learning_") or c["check"] == "own_split"
     ]
-    learning.sort(key=lambda c: c["tracks learnt"])
-    others = [c for c in listed if c not in learning or c["check"] == "own_split"]
-    for measure, color in (("accuracy on them", "#bbbbbb"), ("accuracy held back", _COLORS[0])):
-        curve.plot([c["tracks learnt"] for c in learning], [c[measure] for c in learning], "o-",
-                   color=color, label=measure.replace("them", "what was learnt"))  # fmt: skip
+    learning.sort(key=lambda c: c["n_train"])
+    others = [c for c in checks if c not in learning or c["check"] == "own_split"]
+    for measure, color in (("train_accuracy", "#bbbbbb"), ("test_accuracy", _COLORS[0])):
+        curve.plot([c["n_train"] for c in learning], [c[measure] for c in learning], "o-",
+                   color=color, label=measure.replace("_", " "))  # fmt: skip
         shift = -0.2 if color == "#bbbbbb" else 0.2
         values = [c[measure] or 0.0 for c in others]
         bars.barh(np.arange(len(others)) + shift, values, height=0.4, color=color)
     curve.set_xscale("log")
-    curve.set_xlabel("tracks learnt")
+    curve.set_xlabel("training tracks")
     curve.legend(loc="lower right")
     bars.set_yticks(range(len(others)), [c["check"].replace("_", " ") for c in others])
     bars.invert_yaxis()

@@ -1,7 +1,7 @@
-"""XGBoost learns the similarity to one song, beside two plain models.
+"""XGBoost learns the similarity to one song, beside two baselines.
 
 *Conventions.* The target is a formula of the very inputs the model sees: a low RMSE shows that
-trees can learn back the formula, not that the formula means anything to a listener.
+trees can fit the formula, not that the formula means anything to a listener.
 
 References
 ----------
@@ -26,8 +26,8 @@ from covers.errors import InputError
 from covers.io.spark import hash_bucket
 
 NOTE = (
-    "the target is a formula of these six inputs: a low RMSE shows that trees learnt it back, not "
-    "that it says what listeners hear as similar; computing the formula is exact and faster"
+    "the target is a formula of these six inputs: a low RMSE shows that trees can fit it, not that it "
+    "is what listeners find similar; computing the formula is exact and faster"
 )
 
 
@@ -88,7 +88,7 @@ def evaluation_rows(model_id: str, seed_track: str, result: dict) -> list[tuple]
 
 
 def split(rows: DataFrame, config: RegressorConfig) -> tuple[DataFrame, DataFrame]:
-    """Return train and test rows, cut by a hash of track_id: the same whatever the partitions."""
+    """Return train and test rows, split by a hash of track_id: the same in any partitioning."""
     bucket = hash_bucket("track_id", config.seed, 10_000) / 10_000
     x = [F.col("x_vector")[i].alias(c) for i, c in enumerate(X_VECTOR)]
     is_test = bucket < config.test_share
@@ -103,15 +103,15 @@ def train(rows: DataFrame, config: RegressorConfig, *, slots: int, save_to: Path
     ------
     InputError
         If there are fewer task slots than workers (xgboost.spark would wait for ever), or no
-        tracks to learn or to judge.
+        tracks to train or to test on.
     """
     if slots < config.num_workers:
         raise InputError(
             f"num_workers must be at most the {slots} task slots of the cluster, got "
-            f"{config.num_workers}; lower --num-workers"
+            f"{config.num_workers}; lower --workers"
         )
     logging.getLogger("XGBoost-PySpark").setLevel(logging.WARNING)
-    train_rows, test_rows = (part.persist() for part in split(rows, config))
+    train_rows, test_rows = (frame.persist() for frame in split(rows, config))
     n_train, n_test = train_rows.count(), test_rows.count()
     if not n_train or not n_test:
         raise InputError(
@@ -141,8 +141,8 @@ def train(rows: DataFrame, config: RegressorConfig, *, slots: int, save_to: Path
         X_VECTOR[int(k[1:])] if k[1:].isdigit() else k: v / total for k, v in gain.items()
     }
     scores = {name: asdict(_scores(frame)) for name, frame in scored.items()}
-    for part in (train_rows, test_rows):
-        part.unpersist()
+    for frame in (train_rows, test_rows):
+        frame.unpersist()
     return {
         "scores": scores,
         "importance": dict(sorted(importance.items(), key=lambda kv: -kv[1])),

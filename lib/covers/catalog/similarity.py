@@ -1,4 +1,4 @@
-"""How similar a track is to a seed track.
+"""Similarity of tracks to a seed track.
 
 *Conventions.* ``writeup``: mean of six, 1 - |difference| for danceability, energy, valence and
 tempo scaled to the catalogue's range, 1 or 0 for the same key and mode. ``euclidean``: 1 - the
@@ -22,19 +22,21 @@ _KEY, _MODE = 2, 3
 
 
 def find_track(tracks: DataFrame, title: str, artist: str | None) -> str:
-    """Return the track_id of a title (and artist), forgiving case, accents and punctuation.
+    """Return the track_id of a title (and artist), ignoring case, accents and punctuation.
 
     Raises
     ------
     InputError
         If several tracks match (it lists them), or none (it lists the nearest names).
     """
-    named = tracks.select(
+    names = tracks.select(
         "track_id", "name", "artist", normalised("name").alias("n"), normalised("artist").alias("a")
     )
-    wanted = named.where(_solid(F.col("n")) == _solid(F.lit(normalise(title))))
+    wanted = names.where(_without_spaces(F.col("n")) == _without_spaces(F.lit(normalise(title))))
     if artist:
-        wanted = wanted.where(_solid(F.col("a")) == _solid(F.lit(normalise(artist))))
+        wanted = wanted.where(
+            _without_spaces(F.col("a")) == _without_spaces(F.lit(normalise(artist)))
+        )
     rows = wanted.orderBy("track_id").limit(6).collect()
     if len(rows) == 1:
         return rows[0]["track_id"]
@@ -45,14 +47,14 @@ def find_track(tracks: DataFrame, title: str, artist: str | None) -> str:
         F.concat_ws(" ", "n", "a" if artist else F.lit("")),
         F.lit(normalise(f"{title} {artist or ''}")),
     )
-    near = named.orderBy(key, "track_id").limit(3).collect()
-    listed = "; ".join(f"{r['name']} by {r['artist']}" for r in near)
+    nearest = names.orderBy(key, "track_id").limit(3).collect()
+    listed = "; ".join(f"{r['name']} by {r['artist']}" for r in nearest)
     raise InputError(
         f"track must be in the catalogue, got {title!r} by {artist!r}; nearest: {listed}"
     )
 
 
-def _solid(name: Column) -> Column:
+def _without_spaces(name: Column) -> Column:
     """Return a name without its spaces: "dont" finds "don't", "acdc" finds "AC/DC"."""
     return F.replace(name, F.lit(" "), F.lit(""))
 
@@ -75,9 +77,9 @@ def similarity(method: str, seed: list[float]) -> Column:
         return sum(terms[1:], terms[0]) / 6.0
     if method != "euclidean":
         raise ValueError(f"method must be one of {METHODS}, got {method!r}")
-    apart = F.abs(x[_KEY] - seed[_KEY])
+    difference = F.abs(x[_KEY] - seed[_KEY])
     differences = [
-        F.least(apart, 12 - apart) / 6 if i == _KEY else x[i] - seed[i] for i in range(6)
+        F.least(difference, 12 - difference) / 6 if i == _KEY else x[i] - seed[i] for i in range(6)
     ]
     squares = [d * d for d in differences]
     return 1.0 - F.sqrt(sum(squares[1:], squares[0]) / 6.0)

@@ -1,4 +1,4 @@
-"""Labelled tracks from Spark to the driver in a given order, in memory that does not grow.
+"""Labelled tracks from Spark to the driver in a given order, in constant memory.
 
 *Conventions.* A thousand tracks travel in one row as bytes, partition after partition: a row a
 track would cost the driver many times as long. A batch is (x, y): x of shape (n, d) float64, y of
@@ -17,7 +17,7 @@ Batch = tuple[np.ndarray, np.ndarray]
 _PARTITION = 200_000  # tracks
 
 
-def packed(rows: DataFrame, n_rows: int, order: Column) -> DataFrame:
+def pack(rows: DataFrame, n_rows: int, order: Column) -> DataFrame:
     """Return the tracks in this order, up to a thousand in one row; takes features and cluster."""
     n_partitions = -(-n_rows // _PARTITION) or 1
     ordered = rows.withColumn("_order", order).repartitionByRange(n_partitions, "_order")
@@ -33,14 +33,14 @@ def _pack(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             yield pa.RecordBatch.from_pydict({"x": [x.tobytes()], "y": [y.tobytes()]})
 
 
-def unpacked(rows: Iterable) -> Iterator[Batch]:
-    """Yield (x, y) of every row that `packed` made."""
+def unpack(rows: Iterable) -> Iterator[Batch]:
+    """Yield (x, y) of every row that `pack` made."""
     for row in rows:
         y = np.frombuffer(row[1], np.int32)
         yield np.frombuffer(row[0]).reshape(len(y), -1), y
 
 
-def between(chunks: Iterable[Batch], start: int, stop: int) -> Iterator[Batch]:
+def slice_chunks(chunks: Iterable[Batch], start: int, stop: int) -> Iterator[Batch]:
     """Yield the rows from position ``start`` to before ``stop`` of chunks of any length."""
     at = 0
     for x, y in chunks:
@@ -60,11 +60,11 @@ def batches(chunks: Iterable[Batch], size: int, rng: np.random.Generator) -> Ite
         held.append((x, y))
         n_held += len(y)
         while n_held >= size:
-            whole_x, whole_y = (np.concatenate(part) for part in zip(*held, strict=True))
+            all_x, all_y = (np.concatenate(arrays) for arrays in zip(*held, strict=True))
             order = rng.permutation(size)
-            yield whole_x[:size][order], whole_y[:size][order]
-            held, n_held = [(whole_x[size:], whole_y[size:])], n_held - size
+            yield all_x[:size][order], all_y[:size][order]
+            held, n_held = [(all_x[size:], all_y[size:])], n_held - size
     if n_held:
         order = rng.permutation(n_held)
-        x, y = (np.concatenate(part)[order] for part in zip(*held, strict=True))
+        x, y = (np.concatenate(arrays)[order] for arrays in zip(*held, strict=True))
         yield x, y

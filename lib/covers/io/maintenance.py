@@ -1,8 +1,7 @@
-"""OPTIMIZE and VACUUM with a retention that leaves time travel and running readers alone."""
+"""OPTIMIZE and VACUUM with a retention that is safe for time travel and running readers."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -15,19 +14,45 @@ from covers.schemas.table import Table
 SAFE_HOURS = 168
 
 
-def retention(text: str) -> int:
-    """Parse a retention in hours; less than Delta's safe limit is refused."""
-    hours = int(text)
+def check_retention(hours: int) -> int:
+    """Return ``hours``.
+
+    Raises
+    ------
+    ValueError
+        If they are less than Delta's safe limit.
+    """
     if hours < SAFE_HOURS:
-        raise argparse.ArgumentTypeError(f"retention must be at least {SAFE_HOURS} h, got {hours}")
+        raise ValueError(f"retention must be at least {SAFE_HOURS} h, got {hours}")
     return hours
 
 
 def maintain(lake: Lake, tables: Sequence[Table], *, retain_hours: int) -> list[dict]:
-    """Compact and vacuum each table that exists; return its size before and after."""
-    found = [t for t in tables if lake.exists(t)]
+    """Compact and vacuum each table that exists.
+
+    Parameters
+    ----------
+    lake : Lake
+        Of the tables.
+    tables : Sequence[Table]
+        Those that do not exist are left out.
+    retain_hours : int
+        Files of versions younger than this are kept [h].
+
+    Returns
+    -------
+    list of dict
+        Per table: table, rows, megabytes, files_before, files_after.
+
+    Raises
+    ------
+    ValueError
+        If the retention is below Delta's safe limit.
+    """
+    check_retention(retain_hours)
+    existing = [t for t in tables if lake.exists(t)]
     with ThreadPoolExecutor(4) as pool:  # Spark plans one statement a thread: most of the time here
-        return list(pool.map(lambda table: _maintain(lake, table, retain_hours), found))
+        return list(pool.map(lambda table: _maintain(lake, table, retain_hours), existing))
 
 
 def _maintain(lake: Lake, table: Table, retain_hours: int) -> dict:
@@ -43,9 +68,9 @@ def _maintain(lake: Lake, table: Table, retain_hours: int) -> dict:
     return {
         "table": table.name,
         "rows": lake.count(table),
-        "MB": after["sizeInBytes"] / 1e6,
-        "files before": before["numFiles"],
-        "files after": after["numFiles"],
+        "megabytes": after["sizeInBytes"] / 1e6,
+        "files_before": before["numFiles"],
+        "files_after": after["numFiles"],
     }
 
 

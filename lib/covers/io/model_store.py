@@ -1,4 +1,7 @@
-"""The registry of fitted things: a file somewhere, its hash, and the row in `models` about it."""
+"""The registry of models: a file of the lake, its hash, and its row in table `models`.
+
+Ids are `covers.io.files.content_id` of a kind and of what the model was made from.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ from covers.schemas.models import MODELS
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """One fitted model: a local path of its file, its settings and figures."""
+    """One fitted model: its file's local path, its settings and metrics.
+
+    ``purpose`` is ``use`` or ``comparison``; the latter is never the newest model.
+    """
 
     model_id: str
     kind: str
@@ -27,11 +33,6 @@ class ModelRecord:
     config: dict[str, Any]
     metrics: dict[str, Any]
     purpose: str = "use"
-
-
-def model_id_of(kind: str, *made_from: object) -> str:
-    """Return an id that is the same whenever the same things go in."""
-    return files.content_id(kind, *made_from)
 
 
 def register(lake: Lake, model: ModelRecord) -> str:
@@ -57,8 +58,8 @@ def find(lake: Lake, model_id: str) -> ModelRecord:
     """
     rows = lake.read(MODELS).where(F.col("model_id") == model_id).collect()
     if not rows:
-        known = [r[0] for r in lake.read(MODELS).select("model_id").limit(20).collect()]
-        raise InputError(f"model must be one of {known}, got {model_id!r}")
+        ids = [r[0] for r in lake.read(MODELS).select("model_id").limit(20).collect()]
+        raise InputError(f"model must be one of {ids}, got {model_id!r}")
     row = rows[0]
     path = files.local_copy(row["uri"])
     if not Path(path).exists() or files.sha256_of(path) != row["sha256"]:
@@ -97,7 +98,7 @@ def has(lake: Lake, kind: str) -> bool:
 
 
 def register_json(lake: Lake, model_id: str, kind: str, content: dict) -> None:
-    """Register a model that is nothing but numbers, kept as a JSON file."""
+    """Register a model that is all numbers, as a JSON file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{kind}.json"
         path.write_text(json.dumps(content, sort_keys=True))
