@@ -1,1 +1,1 @@
-"""What every table holds: one module a table, the single source of columns, units and rules."""
+"""The tables: one module each, the single source of columns, units and checks."""

@@ -25,7 +25,11 @@ CLUSTER_MODELS = Table(
             "Mean adjusted Rand index between this fit and fits from other seeds",
             "-1 to 1",
         ),
-        Column("description", T.StringType(), "The centres in musical words"),
+        Column(
+            "description",
+            T.StringType(),
+            "Size, mean key and musical description of every cluster (JSON)",
+        ),
         Column(
             "features_version",
             T.LongType(),

@@ -1,4 +1,4 @@
-"""`embeddings`: what a network says of a recording."""
+"""`embeddings`: embeddings of recordings by a network."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ EMBEDDINGS = Table(
         Column("recording_id", T.StringType(), "Recording"),
         Column("model_id", T.StringType(), "Network (models)"),
         Column("segment", T.IntegerType(), "Number of the segment, from 0"),
-        Column("vector", T.ArrayType(T.FloatType()), "Row-major numbers of unit L2 norm"),
+        Column("vector", T.ArrayType(T.FloatType()), "Row-major embedding of unit L2 norm"),
         Column(
             "shape",
             T.ArrayType(T.IntegerType()),
-            "Shape: (d) or, for covernet, (12, d): pitch class first",
+            "Shape: (d,) or, for covernet, (12, d): pitch class first",
         ),
-        Column("parameters_id", T.StringType(), "Parameters of the spectrogram it was made from"),
+        Column(
+            "parameters_id", T.StringType(), "Parameters of the spectrogram it was computed from"
+        ),
         Column("sha256", T.StringType(), "Hash of the audio file"),
     ),
     key=(

@@ -1,4 +1,4 @@
-"""`models`: every fitted thing: where it is, what made it."""
+"""`models`: every fitted model, its file and its inputs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MODELS = Table(
     name="models",
     comment="One fitted model",
     columns=(
-        Column("model_id", T.StringType(), "Id: kind and hash of what made it"),
+        Column("model_id", T.StringType(), "Id: kind and hash of settings and inputs"),
         Column(
             "kind",
             T.StringType(),
@@ -19,12 +19,12 @@ MODELS = Table(
         Column(
             "purpose",
             T.StringType(),
-            "use, or comparison: those are left out when the latest model is asked for",
+            "use, or comparison: the latter is never the latest model",
         ),
         Column("uri", T.StringType(), "File of the weights"),
         Column("sha256", T.StringType(), "Hash of that file"),
         Column("config", T.StringType(), "All settings (JSON)"),
-        Column("metrics", T.StringType(), "Figures at the end of training (JSON)"),
+        Column("metrics", T.StringType(), "Metrics at the end of training (JSON)"),
         Column("inputs", T.StringType(), "Delta version of every input (JSON)"),
         Column("trained_at", T.TimestampType(), "When it was registered", "UTC"),
     ),

@@ -1,4 +1,4 @@
-"""`quarantine`: what was set aside, and why."""
+"""`quarantine`: rejected rows and files, with the reason."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from covers.schemas.table import Column, Table
 
 QUARANTINE = Table(
     name="quarantine",
-    comment="One row or file that was set aside",
+    comment="One rejected row or file",
     columns=(
-        Column("quarantine_id", T.StringType(), "Hash of where and what"),
+        Column("quarantine_id", T.StringType(), "Hash of location and content"),
         Column("what", T.StringType(), "track or recording"),
         Column("location", T.StringType(), "File, and line where there is one"),
         Column("reason", T.StringType(), "Reason code"),
-        Column("detail", T.StringType(), "What was wrong, with the value"),
+        Column("detail", T.StringType(), "The rule that was broken, with the value"),
         Column("raw", T.StringType(), "The row as it was read", nullable=True),
-        Column("job", T.StringType(), "Job that set it aside"),
+        Column("job", T.StringType(), "Job that rejected it"),
     ),
     key=("quarantine_id",),
     checks={

@@ -10,6 +10,7 @@ from covers.schemas.models import MODELS
 from covers.schemas.quarantine import QUARANTINE
 from covers.schemas.recordings import RECORDINGS
 from covers.schemas.runs import RUNS
+from covers.schemas.sequence_embeddings import SEQUENCE_EMBEDDINGS
 from covers.schemas.spectrograms import SPECTROGRAMS
 from covers.schemas.table import Table
 from covers.schemas.track_clusters import TRACK_CLUSTERS
@@ -32,6 +33,7 @@ TABLES: tuple[Table, ...] = (
     MODELS,
     TRAINING_EPOCHS,
     EMBEDDINGS,
+    SEQUENCE_EMBEDDINGS,
     EVALUATIONS,
     QUARANTINE,
     RUNS,

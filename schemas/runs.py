@@ -1,4 +1,4 @@
-"""`runs`: every run of every job: what was made from what."""
+"""`runs`: every run of every job: the lineage of the tables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RUNS = Table(
         Column("inputs", T.StringType(), "Delta version or content hash of every input (JSON)"),
         Column("outputs", T.StringType(), "Delta version of every output (JSON)"),
         Column("n_rows", T.LongType(), "Rows written"),
-        Column("n_quarantined", T.LongType(), "Rows set aside"),
+        Column("n_quarantined", T.LongType(), "Rows rejected"),
         Column("seconds", T.DoubleType(), "Wall time", "s"),
         Column("finished_at", T.TimestampType(), "When it ended", "UTC"),
     ),

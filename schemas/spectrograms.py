@@ -1,4 +1,4 @@
-"""`spectrograms`: audio as tensors, ready for a network."""
+"""`spectrograms`: recordings as tensors, the input of networks."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ SPECTROGRAMS = Table(
         Column(
             "parameters_id",
             T.StringType(),
-            "Hash of the parameters: other parameters make a row beside",
+            "Hash of the parameters; other parameters make another row",
         ),
         Column("segment", T.IntegerType(), "Number of the segment, from 0"),
         Column("parameters", T.StringType(), "All parameters (JSON)"),
-        Column("sha256", T.StringType(), "Hash of the audio file it was made from"),
+        Column("sha256", T.StringType(), "Hash of the audio file it was computed from"),
         Column("start_s", T.DoubleType(), "Where the segment starts", "s"),
         Column("duration_s", T.DoubleType(), "Length of the segment", "s"),
         Column("frames_per_second", T.DoubleType(), "Frames per second of the last axis", "1/s"),
         Column("shape", T.ArrayType(T.IntegerType()), "Shape of the tensor; the last axis is time"),
-        Column("dtype", T.StringType(), "Type of the stored numbers: uint8"),
+        Column("dtype", T.StringType(), "Type of the stored values: uint8"),
         Column("scale", T.FloatType(), "value = stored * scale + offset"),
         Column("offset", T.FloatType(), "value = stored * scale + offset"),
-        Column("tensor", T.BinaryType(), "Row-major numbers, zlib-compressed"),
+        Column("tensor", T.BinaryType(), "Row-major values, zlib-compressed"),
     ),
     key=(
         "recording_id",

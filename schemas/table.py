@@ -1,7 +1,7 @@
-"""The two words every schema is written in: `Column` and `Table`.
+"""Column and Table, of which every schema is made.
 
 A `Table` renders itself as a Spark schema, as the one DDL statement that may create it, and as
-the markdown that README shows. Tables are born only from `Table.ddl`: a table made by
+the markdown of docs/tables.md. Tables are created only by `Table.ddl`: one made by
 ``df.write.save`` would lose NOT NULL.
 
 References

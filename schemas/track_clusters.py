@@ -18,7 +18,7 @@ TRACK_CLUSTERS = Table(
         Column(
             "agrees",
             T.BooleanType(),
-            "For the classifier: whether the nearest centre says the same",
+            "For the classifier: whether the nearest centre agrees",
             nullable=True,
         ),
     ),

@@ -34,7 +34,7 @@ TRACK_FEATURES = Table(
         Column(
             "tempo_confidence",
             T.DoubleType(),
-            "Estimated alone: of the tempo beside its half, double, third and threefold, 0-1",
+            "For estimated: confidence in the tempo against its half, double, third and triple, 0-1",
             nullable=True,
         ),
         Column("scaler_id", T.StringType(), "Model that scaled it (models.model_id)"),

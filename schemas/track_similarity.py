@@ -1,4 +1,4 @@
-"""`track_similarity`: how similar each track is to a seed track."""
+"""`track_similarity`: similarity of each track to a seed track."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TRACK_SIMILARITY = Table(
         Column("seed_track_id", T.StringType(), "Track compared with"),
         Column("method", T.StringType(), "writeup (mean of six) or euclidean"),
         Column("track_id", T.StringType(), "Track"),
-        Column("similarity", T.DoubleType(), "1 = the same in every attribute", "0 to 1"),
+        Column("similarity", T.DoubleType(), "1 = equal in every attribute", "0 to 1"),
         Column(
             "x_vector",
             T.ArrayType(T.DoubleType()),

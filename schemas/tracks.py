@@ -34,7 +34,7 @@ TRACKS = Table(
         ),
         Column("loudness", T.DoubleType(), "Mean loudness", "dB", nullable=True),
         Column("mode", T.IntegerType(), "1 major, 0 minor"),
-        Column("speechiness", T.DoubleType(), "Share of spoken words", "0 to 1", nullable=True),
+        Column("speechiness", T.DoubleType(), "Share of speech", "0 to 1", nullable=True),
         Column(
             "acousticness",
             T.DoubleType(),
@@ -45,7 +45,7 @@ TRACKS = Table(
         Column(
             "instrumentalness",
             T.DoubleType(),
-            "Confidence that nobody sings",
+            "Confidence that there is no singing",
             "0 to 1",
             nullable=True,
         ),
@@ -59,7 +59,7 @@ TRACKS = Table(
         Column("valence", T.DoubleType(), "Musical positiveness", "0 to 1"),
         Column("tempo", T.DoubleType(), "Tempo; 0 = not detected", "BPM"),
         Column("time_signature", T.IntegerType(), "Beats in a bar", nullable=True),
-        Column("row_hash", T.StringType(), "SHA-256 of the other 21 columns: tells an updated row"),
+        Column("row_hash", T.StringType(), "SHA-256 of the other 21 columns, to detect an update"),
     ),
     key=("track_id",),
     checks={

@@ -1,4 +1,4 @@
-"""`training_epochs`: figures of every training epoch."""
+"""`training_epochs`: metrics of every training epoch."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ TRAINING_EPOCHS = Table(
         Column(
             "validation_nn_accuracy",
             T.DoubleType(),
-            "Share of validation triplets with d(a, p) < d(a, n)",
+            "Triplet accuracy: share of validation triplets with d(a, p) < d(a, n)",
             "0 to 1",
             nullable=True,
         ),
         Column(
             "embedding_std",
             T.DoubleType(),
-            "Mean standard deviation of the embedding's coordinates: near 0 = collapse",
+            "Mean standard deviation of the embedding's coordinates; near 0 = collapsed",
         ),
         Column("learning_rate", T.DoubleType(), "Learning rate at the end of the epoch"),
-        Column("n_triplets", T.LongType(), "Triplets seen by all ranks"),
+        Column("n_triplets", T.LongType(), "Triplets processed by all ranks"),
         Column("n_ranks", T.IntegerType(), "Horovod or torch.distributed ranks"),
         Column("seconds", T.DoubleType(), "Wall time", "s"),
         Column("parameters_hash", T.StringType(), "Hash of the weights, equal on all ranks"),

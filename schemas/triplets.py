@@ -1,4 +1,4 @@
-"""`triplets`: anchor, positive, negative: ids and specs, never tensors."""
+"""`triplets`: anchor, positive, negative as ids and augmentation specs, without tensors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TRIPLETS = Table(
             T.StringType(),
             "cluster, augmentation, clique, title or mix; -hard or -semi-hard where mined",
         ),
-        Column("seed", T.LongType(), "Seed it was drawn with"),
+        Column("seed", T.LongType(), "Seed of the draw"),
         Column("split", T.StringType(), "train or validation"),
         Column("anchor", T.StringType(), "Recording (recordings)"),
         Column("draw", T.IntegerType(), "Number of the triplet of this anchor, from 0"),
@@ -24,7 +24,7 @@ TRIPLETS = Table(
         Column(
             "kind",
             T.StringType(),
-            "Strategy this one triplet came from (differs from strategy in a mix)",
+            "Strategy of this triplet (in a mix, not the table's strategy)",
         ),
         Column(
             "augmentation",
@@ -33,9 +33,9 @@ TRIPLETS = Table(
             nullable=True,
         ),
         Column(
-            "anchor_label", T.StringType(), "What anchor and positive share: work, title or cluster"
+            "anchor_label", T.StringType(), "Label of anchor and positive: work, title or cluster"
         ),
-        Column("negative_label", T.StringType(), "The same for the negative"),
+        Column("negative_label", T.StringType(), "Label of the negative"),
         Column(
             "distance_positive",
             T.DoubleType(),
