@@ -101,18 +101,18 @@ def test_what_only_ffmpeg_reads_is_the_same_music(tmp_path, name):
 def test_without_ffmpeg_the_reason_says_so(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torchcodec.decoders", None)
     (tmp_path / "a.m4a").write_bytes(b"\x00\x00\x00\x1cftypM4A " + bytes(100))
-    with pytest.raises(sandbox.Refused, match="apt install ffmpeg") as refused:
+    with pytest.raises(sandbox.Rejected, match="apt install ffmpeg") as error:
         decode.probe(str(tmp_path / "a.m4a"))
-    assert refused.value.reason == "needs_ffmpeg"
+    assert error.value.reason == "needs_ffmpeg"
 
 
 def test_impossible_headers_have_their_own_reasons(tmp_path):
     sf.write(tmp_path / "a.wav", np.zeros((40, 100)), 16_000)
     sf.write(tmp_path / "b.wav", np.zeros(400), 400)
     for name, reason in (("a.wav", "too_many_channels"), ("b.wav", "bad_sample_rate")):
-        with pytest.raises(sandbox.Refused) as refused:
+        with pytest.raises(sandbox.Rejected) as error:
             decode.probe(str(tmp_path / name))
-        assert refused.value.reason == reason
+        assert error.value.reason == reason
 
 
 def test_tree_of_covers80_is_read_by_its_names_and_lists(tmp_path):

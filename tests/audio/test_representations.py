@@ -168,9 +168,9 @@ def test_files_of_every_kind_decode_to_the_same_tone(tmp_path, suffix, rate, cha
 def test_file_that_is_not_audio_is_refused_with_a_reason(tmp_path, content, reason):
     path = tmp_path / "a.mp3"
     path.write_bytes(content)
-    with pytest.raises(sandbox.Refused) as refused:
+    with pytest.raises(sandbox.Rejected) as error:
         decode.probe(str(path))
-    assert refused.value.reason == reason
+    assert error.value.reason == reason
 
 
 def _die():
@@ -190,7 +190,7 @@ def _allocate():
 
 
 def test_crash_in_the_sandbox_is_a_reason_not_a_crash():
-    with pytest.raises(sandbox.Refused, match="the decoder ended with code -6"):
+    with pytest.raises(sandbox.Rejected, match="the decoder ended with code -6"):
         sandbox.call(_die, limits=sandbox.Limits())
 
 
@@ -212,12 +212,12 @@ def test_sandbox_of_a_process_that_used_many_threads_does_not_wait_for_them(tmp_
 
 
 def test_time_limit_of_the_sandbox_holds():
-    with pytest.raises(sandbox.Refused, match=r"longer than 0\.2 s"):
+    with pytest.raises(sandbox.Rejected, match=r"longer than 0\.2 s"):
         sandbox.call(_sleep, limits=sandbox.Limits(wall_s=0.2))
 
 
 def test_memory_limit_of_the_sandbox_holds():
-    with pytest.raises(sandbox.Refused, match="needs more than 512 MiB"):
+    with pytest.raises(sandbox.Rejected, match="needs more than 512 MiB"):
         sandbox.call(_allocate, limits=sandbox.Limits(memory_bytes=512 << 20))
 
 

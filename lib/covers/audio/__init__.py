@@ -1,1 +1,1 @@
-"""Audio: recordings, decoding, representations, attributes, and versions made from notes."""
+"""Audio: lists of files, decoding, features, attributes, augmentation."""

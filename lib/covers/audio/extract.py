@@ -45,7 +45,7 @@ def decode_tensor(path: str, representation: str) -> np.ndarray:
         p = features.parameters(representation)
         try:
             return sandbox.call(compute_tensor, local, p, limits=sandbox.Limits())
-        except sandbox.Refused as error:
+        except sandbox.Rejected as error:
             raise InputError(
                 f"audio must be WAV, FLAC, OGG or MP3, got {path!r} ({error.reason}: {error.detail})"
             ) from error
@@ -56,7 +56,7 @@ def compute_tensor(path: str, p: Parameters) -> np.ndarray:
 
     Raises
     ------
-    Refused
+    Rejected
         As `covers.audio.decode.blocks` does.
     """
     waveform = decode.blocks(path, p.sample_rate, start_s=p.start_s, duration_s=p.duration_s)
@@ -150,11 +150,11 @@ def extract_rows(
     try:
         with files.local(uri) as path:
             if not Path(path).exists():
-                raise sandbox.Refused("missing", "the file is gone")
+                raise sandbox.Rejected("missing", "the file is gone")
             if files.sha256_of(path) != sha256:
-                raise sandbox.Refused("changed", "not the content that ingest_recordings saw")
+                raise sandbox.Rejected("changed", "not the content that ingest_recordings saw")
             segments = sandbox.call(extract_segments, path, p, limits=limits)
-    except sandbox.Refused as error:
+    except sandbox.Rejected as error:
         return [recording | {"reason": error.reason, "detail": error.detail}]
     except OSError as error:
         return [recording | {"reason": "unreadable", "detail": str(error)}]

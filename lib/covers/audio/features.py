@@ -1,9 +1,9 @@
-"""Sound as tensors: log-mel for the write-up's networks, log-frequency and chroma for covers.
+"""Waveforms to tensors: log-mel for the write-ups' networks, log-frequency and chroma for covers.
 
-*Conventions.* The last axis is time. ``log_mel`` (128, T) in dB below the maximum, -80 to 0.
-``log_frequency`` (84, T): semitones MIDI 24-107 at 4 frames/s, tuned, spectrally whitened, each
-frame of unit L2 norm. ``chroma`` (36, T): the same folded to bass (24-47), middle (48-71) and
-treble (72-107), twelve pitch classes each: a key shift rolls every twelve.
+*Conventions.* Tensors are float32, (n_bins, T), time last. ``log_mel`` (128, T): dB below the maximum,
+-80 to 0. ``log_frequency`` (84, T): semitones MIDI 24-107 at 4 frames/s, tuned, spectrally whitened,
+frames of unit L2 norm. ``chroma`` (36, T): the same folded to three registers, bass (24-47), middle
+(48-71) and treble (72-107), of twelve pitch classes each. Transposition rolls each register.
 
 References
 ----------
@@ -23,26 +23,26 @@ import torch
 import torchaudio
 from scipy.ndimage import gaussian_filter1d
 
-LOW, HIGH, SUB = 24, 108, 5  # MIDI range; bins a semitone before tuning
+LOW, HIGH, SUB = 24, 108, 5  # MIDI range, the last excluded; bins a semitone before tuning
 REGISTERS = ((0, 24), (24, 48), (48, 84))  # of the 84 semitones: bass, middle, treble
 NAMES = ("log_mel", "log_frequency", "chroma")
-FLOOR_DB = -80.0  # log_mel's silence
+FLOOR_DB = -80.0  # of log_mel: silence
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """All that decides a tensor; its hash is `parameters_id`."""
+    """All that determines a tensor, with the file; their hash is `extract.parameters_id`."""
 
     representation: str
-    sample_rate: int
-    hop: int
-    n_fft: int
+    sample_rate: int  # [Hz]
+    hop: int  # samples
+    n_fft: int  # samples
     n_bins: int
     start_s: float = 0.0
-    duration_s: float | None = None
-    segment_s: float | None = None
-    levels: int = 256  # that a number is stored in
-    revision: int = 2  # of the code: raised when the same parameters give another tensor
+    duration_s: float | None = None  # None: to the end
+    segment_s: float | None = None  # None: one segment
+    levels: int = 256  # of quantization
+    revision: int = 2  # of the code: raised when equal parameters give another tensor
 
     @property
     def frames_per_second(self) -> float:
@@ -61,12 +61,12 @@ def parameters(
     duration_s: float | None = None,
     segment_s: float | None = None,
 ) -> Parameters:
-    """Return the parameters of a representation by name.
+    """Return the default parameters of a representation, for a section of the file or all of it.
 
     Raises
     ------
     ValueError
-        If the name is unknown or a length is not positive.
+        If the representation is unknown or a length is not positive.
     """
     if representation not in NAMES:
         raise ValueError(f"representation must be one of {NAMES}, got {representation!r}")
@@ -85,7 +85,14 @@ def parameters(
 
 
 def compute(blocks: Iterable[np.ndarray], p: Parameters) -> np.ndarray:
-    """Return the tensor of a recording, shape (n_bins, T), float32; ``blocks`` at p.sample_rate."""
+    """Return the tensor of a recording, shape (n_bins, T), float32.
+
+    Parameters
+    ----------
+    blocks : Iterable[np.ndarray], each (n,), float32
+        The mono waveform at ``p.sample_rate``, in blocks of any length.
+    p : Parameters
+    """
     if p.representation == "log_mel":
         return _log_mel(blocks, p)
     semitones = compress(magnitudes(blocks, p))
@@ -104,34 +111,34 @@ def hertz_of(midi: npt.ArrayLike) -> np.ndarray:
 
 
 def windows(p: Parameters) -> list[tuple[tuple[int, int], int]]:
-    """Return each register of `REGISTERS` with the length of its window [samples]."""
+    """Return each register of `REGISTERS` with the length of its window [samples], long for low pitches."""
     return list(zip(REGISTERS, (p.n_fft, p.n_fft // 2, p.n_fft // 4), strict=True))
 
 
 def fold(semitones: np.ndarray) -> np.ndarray:
-    """Fold (84, T) semitones to (36, T): three registers of twelve pitch classes, unit frames."""
+    """Fold (84, T) semitones to (36, T): three registers of twelve pitch classes, frames of unit norm."""
     folded = [semitones[a:b].reshape(-1, 12, semitones.shape[1]).sum(axis=0) for a, b in REGISTERS]
     return _unit_frames(np.concatenate(folded))
 
 
 def roll_key(chroma: np.ndarray, semitones: int) -> np.ndarray:
-    """Shift a (36, T) chroma by semitones, up to wrapping within each register."""
+    """Transpose a chroma (36, T) by semitones; pitch classes wrap within each register."""
     return np.roll(chroma.reshape(3, 12, -1), semitones, axis=1).reshape(chroma.shape)
 
 
 def _frames(blocks: Iterable[np.ndarray], p: Parameters) -> Iterable[torch.Tensor]:
-    """Yield stretches of sound that hold whole frames, centred, overlapping as they must."""
-    held = np.zeros(p.n_fft // 2, dtype=np.float32)
+    """Yield pieces of the waveform that contain whole frames, centred, as overlapping as frames are."""
+    buffer = np.zeros(p.n_fft // 2, dtype=np.float32)
     for block in blocks:
-        held = np.concatenate([held, block])
-        n = (len(held) - p.n_fft) // p.hop + 1
+        buffer = np.concatenate([buffer, block])
+        n = (len(buffer) - p.n_fft) // p.hop + 1
         if n > 0:
-            yield torch.from_numpy(held[: p.n_fft + (n - 1) * p.hop])
-            held = held[n * p.hop :]
-    held = np.concatenate([held, np.zeros(p.n_fft // 2, dtype=np.float32)])
-    n = (len(held) - p.n_fft) // p.hop + 1
+            yield torch.from_numpy(buffer[: p.n_fft + (n - 1) * p.hop])
+            buffer = buffer[n * p.hop :]
+    buffer = np.concatenate([buffer, np.zeros(p.n_fft // 2, dtype=np.float32)])
+    n = (len(buffer) - p.n_fft) // p.hop + 1
     if n > 0:
-        yield torch.from_numpy(held[: p.n_fft + (n - 1) * p.hop])
+        yield torch.from_numpy(buffer[: p.n_fft + (n - 1) * p.hop])
 
 
 @lru_cache(maxsize=4)
@@ -143,14 +150,14 @@ def _mel(p: Parameters) -> torchaudio.transforms.MelSpectrogram:
 
 
 def _log_mel(blocks: Iterable[np.ndarray], p: Parameters) -> np.ndarray:
-    x = torch.cat([_mel(p)(sound) for sound in _frames(blocks, p)], dim=1)
-    x.clamp_(min=1e-10).log10_().mul_(10)  # in place: hours of sound are large
+    x = torch.cat([_mel(p)(waveform) for waveform in _frames(blocks, p)], dim=1)
+    x.clamp_(min=1e-10).log10_().mul_(10)  # in place: the tensor of hours of audio is large
     return x.sub_(x.max()).clamp_(min=FLOOR_DB).numpy()
 
 
 @dataclass(frozen=True)
 class _Register:
-    """One of the three ranges of pitch: its window, and the weights of its bins on a band."""
+    """One register: its window, and the weights of its bins over a band of the spectrum."""
 
     window: torch.Tensor  # (win_length,)
     band: slice  # of the spectrum's win_length // 2 + 1 frequencies
@@ -159,7 +166,7 @@ class _Register:
 
 @lru_cache(maxsize=4)
 def _bank(p: Parameters) -> tuple[_Register, ...]:
-    """Three windows, long for the bass and short for the treble, each with its bins' weights."""
+    """Return the three registers, with Gaussian weights of log-frequency bins, a fifth of a semitone apart."""
     bank = []
     for (a, b), window in windows(p):
         frequencies = np.fft.rfftfreq(window, 1 / p.sample_rate)
@@ -170,47 +177,50 @@ def _bank(p: Parameters) -> tuple[_Register, ...]:
         weights = np.exp(-0.5 * ((pitch[None] - centres[:, None]) / width[:, None]) ** 2)
         weights[:, frequencies < 20] = 0
         weights /= weights.sum(axis=1, keepdims=True) + 1e-9
-        felt = np.flatnonzero(weights.max(axis=0) > 1e-7)  # the rest is below what float32 adds
-        band = slice(int(felt[0]), int(felt[-1]) + 1)
-        held = torch.from_numpy(weights[:, band].astype(np.float32))
-        bank.append(_Register(torch.hann_window(window), band, held))
+        used = np.flatnonzero(weights.max(axis=0) > 1e-7)  # the rest vanishes in float32
+        band = slice(int(used[0]), int(used[-1]) + 1)
+        band_weights = torch.from_numpy(weights[:, band].astype(np.float32))
+        bank.append(_Register(torch.hann_window(window), band, band_weights))
     return tuple(bank)
 
 
 def _spectra(blocks: Iterable[np.ndarray], p: Parameters) -> Iterable[np.ndarray]:
     """Yield (84 * 5, n) magnitudes, five bins a semitone."""
-    for sound in _frames(blocks, p):
-        yield np.concatenate([_magnitudes(sound, register, p) for register in _bank(p)])
+    for waveform in _frames(blocks, p):
+        yield np.concatenate([_magnitudes(waveform, register, p) for register in _bank(p)])
 
 
-def _magnitudes(sound: torch.Tensor, register: _Register, p: Parameters) -> np.ndarray:
+def _magnitudes(waveform: torch.Tensor, register: _Register, p: Parameters) -> np.ndarray:
     n = len(register.window)
-    inner = (p.n_fft - n) // 2  # a shorter window has the same middle
+    inner = (p.n_fft - n) // 2  # so that frames of shorter windows have the same centres
     spectrum = torchaudio.functional.spectrogram(
-        sound[inner : len(sound) - inner], pad=0, window=register.window, n_fft=n, hop_length=p.hop,
+        waveform[inner : len(waveform) - inner], pad=0, window=register.window, n_fft=n, hop_length=p.hop,
         win_length=n, power=None, normalized=False, center=False,
     )  # fmt: skip
     return (register.weights @ spectrum[register.band].abs()).numpy()
 
 
-def tuning_of(found: np.ndarray) -> float:
-    """Return how far the recording is tuned from A = 440 Hz, in semitones, -0.5 to 0.5."""
-    energy = (found**2).sum(axis=1).reshape(-1, SUB).sum(axis=0)
+def estimate_tuning(spectrum: np.ndarray) -> float:
+    """Return the deviation of the tuning from A = 440 Hz [semitones], -0.5 to 0.5.
+
+    ``spectrum`` is (84 * 5, T): the circular mean of the energy over the five bins of a semitone.
+    """
+    energy = (spectrum**2).sum(axis=1).reshape(-1, SUB).sum(axis=0)
     angle = np.angle(np.sum(energy * np.exp(2j * np.pi * (np.arange(SUB) - SUB // 2) / SUB)))
     return float(angle / (2 * np.pi))
 
 
 def magnitudes(blocks: Iterable[np.ndarray], p: Parameters) -> np.ndarray:
-    """Return the strongest magnitude within each semitone, tuned: (84, T)."""
-    found = np.concatenate(list(_spectra(blocks, p)), axis=1)
-    tuned = np.roll(found, -round(tuning_of(found) * SUB), axis=0)
+    """Return the strongest magnitude within each semitone, (84, T), after correcting the tuning."""
+    spectrum = np.concatenate(list(_spectra(blocks, p)), axis=1)
+    tuned = np.roll(spectrum, -round(estimate_tuning(spectrum) * SUB), axis=0)
     return tuned.reshape(HIGH - LOW, SUB, -1).max(axis=1)
 
 
-def compress(found: np.ndarray) -> np.ndarray:
-    """Take `magnitudes` to their logarithm, whitened over pitch, in frames of unit norm."""
-    loud = np.log1p(8 * found / (found.mean() + 1e-9))
-    white = np.maximum(loud - gaussian_filter1d(loud, 5.0, axis=0), 0)
+def compress(magnitude: np.ndarray) -> np.ndarray:
+    """Return the logarithm of `magnitudes`, whitened over pitch, (84, T), in frames of unit norm."""
+    level = np.log1p(8 * magnitude / (magnitude.mean() + 1e-9))
+    white = np.maximum(level - gaussian_filter1d(level, 5.0, axis=0), 0)
     return _unit_frames(white)
 
 

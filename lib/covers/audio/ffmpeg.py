@@ -1,7 +1,7 @@
-"""Sound that libsndfile does not read (AAC in MP4 or raw, WMA, WebM), through FFmpeg where it is.
+"""Files that libsndfile does not read (AAC in MP4 or raw, WMA, WebM), by FFmpeg if it is installed.
 
-*Conventions.* `FfmpegSound` has the few members of `soundfile.SoundFile` that `decode` uses, so
-that both are read by the same lines. torchcodec brings no FFmpeg of its own: it finds the system's.
+*Conventions.* `FfmpegFile` has those members of `soundfile.SoundFile` that `covers.audio.decode` uses.
+torchcodec brings no FFmpeg of its own: it finds the system's.
 
 References
 ----------
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from covers.audio.sandbox import Refused
+from covers.audio.sandbox import Rejected
 
 _SIGNATURES = (  # offset, bytes
     (4, b"ftyp"),  # MP4, M4A, MOV
@@ -24,50 +24,53 @@ _SIGNATURES = (  # offset, bytes
 )  # fmt: skip
 
 
-def is_for_ffmpeg(path: str) -> bool:
-    """Tell by its first bytes whether a file is of a kind that only FFmpeg reads."""
+def needs_ffmpeg(path: str) -> bool:
+    """Return whether a file, by its first bytes, has a format that only FFmpeg reads."""
     with open(path, "rb") as file:
         head = file.read(16)
     return any(head[at : at + len(sign)] == sign for at, sign in _SIGNATURES)
 
 
-class FfmpegSound:
-    """One audio stream, read forward from any second.
+class FfmpegFile:
+    """The audio stream of one file, read forward from any frame.
 
     Raises
     ------
-    Refused
-        With reason ``needs_ffmpeg`` where there is none, or ``not_audio``.
+    Rejected
+        With reason ``needs_ffmpeg`` if it is not installed, or ``not_audio``.
     """
 
     def __init__(self, path: str) -> None:
         try:
             from torchcodec.decoders import AudioDecoder  # seconds to import: only where needed
         except (ImportError, OSError, RuntimeError) as error:
-            raise Refused(
+            raise Rejected(
                 "needs_ffmpeg",
-                "this kind of file is decoded by FFmpeg, which is not there; install ffmpeg "
+                "this format is decoded by FFmpeg, which is not installed; install ffmpeg "
                 "(Debian: apt install ffmpeg) on every machine that decodes",
             ) from error
         try:
             self._decoder = AudioDecoder(path)
         except (RuntimeError, ValueError) as error:
-            raise Refused("not_audio", str(error).splitlines()[0][-200:]) from error
-        about: Any = self._decoder.metadata
-        self.format, self.subtype = "FFMPEG", str(about.codec).upper()
-        self.samplerate, self.channels = int(about.sample_rate or 0), int(about.num_channels or 0)
-        seconds = about.duration_seconds or about.duration_seconds_from_header or 0.0
+            raise Rejected("not_audio", str(error).splitlines()[0][-200:]) from error
+        metadata: Any = self._decoder.metadata
+        self.format, self.subtype = "FFMPEG", str(metadata.codec).upper()
+        self.samplerate, self.channels = (
+            int(metadata.sample_rate or 0),
+            int(metadata.num_channels or 0),
+        )
+        seconds = metadata.duration_seconds or metadata.duration_seconds_from_header or 0.0
         self.frames = int(seconds * self.samplerate)
         self._at = 0
 
-    def __enter__(self) -> FfmpegSound:
+    def __enter__(self) -> FfmpegFile:
         return self
 
     def __exit__(self, *_: object) -> None:
         del self._decoder
 
     def seek(self, frame: int) -> None:
-        """Go to a frame."""
+        """Move to a frame."""
         self._at = frame
 
     def read(self, frames: int, dtype: str = "float32", always_2d: bool = True) -> np.ndarray:
@@ -80,6 +83,6 @@ class FfmpegSound:
                 self._at / self.samplerate, end / self.samplerate
             )
         except RuntimeError as error:
-            raise Refused("not_audio", str(error).splitlines()[0][-200:]) from error
+            raise Rejected("not_audio", str(error).splitlines()[0][-200:]) from error
         self._at = end
         return samples.data.numpy().T.astype(dtype, copy=False)

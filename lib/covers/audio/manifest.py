@@ -179,7 +179,7 @@ def inspect_file(row: dict, *, split: str, seed: int, limits: sandbox.Limits) ->
     try:
         with files.local(row["uri"]) as path:
             header = _probe_file(path, row["root"], limits)
-    except sandbox.Refused as error:
+    except sandbox.Rejected as error:
         return recording | {"reason": error.reason, "detail": error.detail}
     except OSError as error:
         return recording | {"reason": "unreadable", "detail": str(error)}
@@ -188,12 +188,12 @@ def inspect_file(row: dict, *, split: str, seed: int, limits: sandbox.Limits) ->
 
 def _probe_file(path: str, root: str | None, limits: sandbox.Limits) -> dict:
     if root and not Path(path).resolve().is_relative_to(Path(root).resolve()):
-        raise sandbox.Refused("outside_root", f"a link to {os.path.realpath(path)}")
+        raise sandbox.Rejected("outside_root", f"a link to {os.path.realpath(path)}")
     if not os.path.exists(path):
-        raise sandbox.Refused("missing", "no file there")
+        raise sandbox.Rejected("missing", "no file there")
     n_bytes = os.path.getsize(path)
     if not n_bytes:
-        raise sandbox.Refused("empty_file", "0 bytes")
+        raise sandbox.Rejected("empty_file", "0 bytes")
     info = sandbox.call(decode.probe, path, limits=limits)
     return asdict(info) | {"sha256": files.sha256_of(path), "n_bytes": n_bytes}
 
