@@ -10,7 +10,7 @@ setup:               ## environment, Delta's jars, Horovod; once
 	@bash environment/setup.sh
 
 demo: setup          ## make demo data, run every job on it, write the report
-	@./spark-submit.sh run_pipeline --lake demo/lake --work demo --demo --epochs 8 --compare-epochs 2 --classifier-epochs 2 --per-anchor 3 --crop 20
+	@./spark-submit.sh run_pipeline --lake demo/lake --out demo --demo --epochs 8 --compare-epochs 2 --classifier-epochs 2 --per-anchor 3 --crop-seconds 20
 	@echo "report: $(CURDIR)/demo/report-demo.html"
 
 test: setup lint     ## lint, types, and all tests

@@ -1,10 +1,10 @@
 r"""run_pipeline: everything in order, from a catalogue and audio to the report; done steps are skipped.
 
 Reads   a catalogue, audio or songs (or makes demo data)
-Writes  every table, WORK/report-NAME.html
+Writes  every table, OUT/report-NAME.html
 
-    ./spark-submit.sh run_pipeline --lake demo/lake --work demo --demo
-    ./spark-submit.sh run_pipeline --lake /data/lake --work /data/work --catalog "Music Info.csv" \
+    ./spark-submit.sh run_pipeline --lake demo/lake --out demo --demo
+    ./spark-submit.sh run_pipeline --lake /data/lake --out /data/out --catalog "Music Info.csv" \
         --songs POP909 --evaluate covers80=manifest.csv,audio
 """
 
@@ -18,7 +18,7 @@ from covers import jobs
 from covers.cli import pipeline, runner
 from covers.cli.console import Summary
 from covers.cli.job import Job
-from covers.cli.parser import job_parser, positive
+from covers.cli.parser import job_parser, positive, renamed_flags
 from covers.io.lake import Lake
 from covers.training.config import PRESETS
 
@@ -26,9 +26,7 @@ from covers.training.config import PRESETS
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = job_parser(__doc__)
-    parser.add_argument(
-        "--work", required=True, metavar="FOLDER", help="synthesized audio, reports"
-    )
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="synthesized audio, reports")
     parser.add_argument("--demo", action="store_true", help="make demo data and train on it")
     parser.add_argument(
         "--demo-works", type=positive, default=48, metavar="N", help="songs (default: %(default)s)"
@@ -38,9 +36,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--songs", metavar="FOLDER", help="POP909, to make training versions from")
     parser.add_argument(
-        "--form", choices=("symbolic", "audio"), default="symbolic", help="of the versions of --songs"
+        "--form",
+        choices=("symbolic", "audio"),
+        default="symbolic",
+        help="of the versions of --songs",
     )
-    parser.add_argument("--song-limit", type=positive, metavar="N", help="only the first N songs")
+    parser.add_argument("--limit", type=positive, metavar="N", help="only the first N songs")
     parser.add_argument(
         "--versions", type=positive, default=4, metavar="N", help="a song (default: 4)"
     )
@@ -48,7 +49,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "--max-phrases", type=positive, metavar="N", help="of a version (default: all)"
     )
     parser.add_argument(
-        "--audio", nargs="+", metavar="NAME=CSV[,ROOT]", help="your training recordings"
+        "--train-on", nargs="+", metavar="NAME=CSV[,ROOT]", help="your training recordings"
     )
     parser.add_argument(
         "--evaluate", nargs="+", metavar="NAME=CSV[,ROOT]", help="recordings only to evaluate on"
@@ -63,17 +64,23 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--epochs", type=positive, default=12, metavar="N", help="default: %(default)s"
     )
-    parser.add_argument("--crop", type=float, metavar="S", help="seconds a training example")
+    parser.add_argument(
+        "--crop-seconds", type=float, metavar="S", help="seconds a training example"
+    )
     parser.add_argument(
         "--compare-epochs", type=positive, default=3, metavar="N", help="default: 3"
     )
     parser.add_argument(
-        "--compare-networks", nargs="+", choices=sorted(PRESETS), default=["covernet"]
+        "--compare-architectures", nargs="+", choices=sorted(PRESETS), default=["covernet"]
     )
     parser.add_argument("--classifier-epochs", type=positive, default=10, metavar="N")
     parser.add_argument(
         "--workers", type=positive, default=2, metavar="N", help="ranks (default: 2)"
     )
+    renamed_flags(parser, {
+        "--work": "--out", "--audio": "--train-on", "--song-limit": "--limit",
+        "--crop": "--crop-seconds", "--compare-networks": "--compare-architectures",
+    })  # fmt: skip
     return parser.parse_args(argv)
 
 
@@ -83,7 +90,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     common += ["--max-quarantined", str(args.max_quarantined)]
     common += ["--files", args.files] if args.files else []
     steps = runner.run_steps(lake, pipeline.steps(config_of(args)), common, jobs.load)
-    reports = sorted(Path(args.work).resolve().glob("report-*.html"))
+    reports = sorted(Path(args.out).resolve().glob("report-*.html"))
     return {
         "steps": steps,
         "result": runner.leaderboard(lake),
@@ -94,9 +101,9 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
 def config_of(args: argparse.Namespace) -> pipeline.PipelineConfig:
     """Return the arguments as a pipeline's configuration."""
     given = {field.name: getattr(args, field.name) for field in fields(pipeline.PipelineConfig)}
-    for name in ("audio", "evaluate"):
+    for name in ("train_on", "evaluate"):
         given[name] = map(pipeline.parse_data_set, given[name] or ())
-    for name in ("audio", "evaluate", "catalog", "compare_networks"):
+    for name in ("train_on", "evaluate", "catalog", "compare_architectures"):
         given[name] = tuple(given[name] or ())
     return pipeline.PipelineConfig(**given)
 

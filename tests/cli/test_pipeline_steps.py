@@ -31,14 +31,14 @@ def test_recordings_to_evaluate_on_are_all_test_and_each_has_a_report(tmp_path):
 
 @pytest.mark.parametrize("given", [{"catalog": ("c.csv",)}, {"songs": "midi"}, {}])
 def test_pipeline_without_data_is_refused(given):
-    with pytest.raises(InputError, match="--demo, or --catalog and one of --songs, --audio"):
+    with pytest.raises(InputError, match="--demo, or --catalog and one of --songs, --train-on"):
         PipelineConfig("work", **given)
 
 
 def test_every_step_of_a_pipeline_is_a_job_that_takes_its_arguments(tmp_path):
     args = run_pipeline.parse_args([
-        "--lake", "l", "--work", str(tmp_path), "--catalog", "c.csv", "--songs", "midi", "--audio",
-        "x=m.csv,audio", "--evaluate", "y=n.csv", "--crop", "20", "--max-phrases", "8",
+        "--lake", "l", "--out", str(tmp_path), "--catalog", "c.csv", "--songs", "midi", "--train-on",
+        "x=m.csv,audio", "--evaluate", "y=n.csv", "--crop-seconds", "20", "--max-phrases", "8",
     ])  # fmt: skip
     for step in steps(run_pipeline.config_of(args)):
         job = run_pipeline.jobs.load(step.job)

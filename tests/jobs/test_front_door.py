@@ -150,7 +150,7 @@ def test_job_on_an_empty_lake_says_in_one_line_what_is_missing(spark, submit, tm
 
 @pytest.mark.spark
 def test_pipeline_without_data_says_what_it_needs(spark, submit, tmp_path):
-    outcome = submit(run_pipeline, "--lake", tmp_path / "lake", "--work", tmp_path / "work")
+    outcome = submit(run_pipeline, "--lake", tmp_path / "lake", "--out", tmp_path / "work")
     refused(outcome, 3, "--demo, or --catalog")
 
 

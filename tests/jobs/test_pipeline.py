@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from covers.retrieval.hearing import hear
 from deltalake import DeltaTable, QueryBuilder
 
 from covers.cli.job import DONE
@@ -19,7 +20,6 @@ from covers.io.lake import Lake
 from covers.jobs import run_pipeline
 from covers.models import registry
 from covers.retrieval import alignment, scoring
-from covers.retrieval.hearing import hear
 from covers.schemas.evaluations import EVALUATIONS
 from covers.schemas.models import MODELS
 from covers.schemas.registry import TABLES
@@ -41,9 +41,9 @@ def made(spark, tmp_path_factory):
 
 def run(spark, folder):
     args = run_pipeline.parse_args([
-        "--lake", str(folder / "lake"), "--work", str(folder), "--demo", "--demo-works", "24",
+        "--lake", str(folder / "lake"), "--out", str(folder), "--demo", "--demo-works", "24",
         "--epochs", "16", "--compare-epochs", "1", "--classifier-epochs", "1", "--per-anchor", "2",
-        "--crop", "15", "--json", str(folder / "said.json"),
+        "--crop-seconds", "15", "--json", str(folder / "said.json"),
     ])  # fmt: skip
     assert run_pipeline.JOB.execute(spark, args) == DONE
     return json.loads((folder / "said.json").read_text())

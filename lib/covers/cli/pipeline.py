@@ -38,23 +38,23 @@ class PipelineConfig:
 
     Attributes
     ----------
-    work : str
+    out : str
         Folder for synthesized audio and reports.
     demo, demo_works
         Make a catalogue, songs and recordings of so many works, and train on them.
     catalog : tuple of str
         CSV files in the Music Info format.
-    songs, form, versions, max_phrases, song_limit
+    songs, form, versions, max_phrases, limit
         Folder of MIDI songs to synthesize training versions from, and how.
-    audio, evaluate : tuple of DataSet
+    train_on, evaluate : tuple of DataSet
         Recordings to train on; recordings only to evaluate on.
     title, artist : str, optional
         Song for the similarity scores.
-    per_anchor, epochs, crop, workers, compare_epochs, compare_networks, classifier_epochs
-        Of the triplets and the trainings; crop in seconds.
+    per_anchor, epochs, crop_seconds, workers, compare_epochs, compare_architectures, classifier_epochs
+        Of the triplets and the trainings.
     """
 
-    work: str
+    out: str
     demo: bool = False
     demo_works: int = 48
     catalog: tuple[str, ...] = ()
@@ -62,17 +62,17 @@ class PipelineConfig:
     form: str = "symbolic"
     versions: int = 4
     max_phrases: int | None = None
-    song_limit: int | None = None
-    audio: tuple[DataSet, ...] = ()
+    limit: int | None = None
+    train_on: tuple[DataSet, ...] = ()
     evaluate: tuple[DataSet, ...] = ()
     title: str | None = None
     artist: str | None = None
     per_anchor: int = 4
     epochs: int = 12
-    crop: float | None = None
+    crop_seconds: float | None = None
     workers: int = 2
     compare_epochs: int = 3
-    compare_networks: tuple[str, ...] = ("covernet",)
+    compare_architectures: tuple[str, ...] = ("covernet",)
     classifier_epochs: int = 10
 
     def __post_init__(self) -> None:
@@ -83,16 +83,16 @@ class PipelineConfig:
         InputError
             If there is neither demo data nor a catalogue with songs or audio.
         """
-        if not self.demo and not (self.catalog and (self.songs or self.audio)):
+        if not self.demo and not (self.catalog and (self.songs or self.train_on)):
             raise InputError(
-                f"a pipeline must have --demo, or --catalog and one of --songs, --audio; got catalog "
-                f"{[*self.catalog]}, songs {self.songs!r}, audio {[s.name for s in self.audio]}"
+                f"a pipeline must have --demo, or --catalog and one of --songs, --train-on; got catalog "
+                f"{[*self.catalog]}, songs {self.songs!r}, recordings {[s.name for s in self.train_on]}"
             )
 
     @property
     def folder(self) -> str:
-        """Absolute path of the work folder."""
-        return str(Path(self.work).resolve())
+        """Absolute path of the output folder."""
+        return str(Path(self.out).resolve())
 
     @property
     def synthesized_form(self) -> str | None:
@@ -139,7 +139,7 @@ def _data_sets(config: PipelineConfig) -> list[DataSet]:
     if config.synthesized_form == "audio":
         made.append(DataSet("versions", f"{config.folder}/versions/manifest.csv"))
     held_out = [DataSet(s.name, s.manifest, s.root, "test") for s in config.evaluate]
-    return [*made, *config.audio, *held_out]
+    return [*made, *config.train_on, *held_out]
 
 
 def _catalogue(config: PipelineConfig) -> Iterator[Step]:
@@ -158,7 +158,7 @@ def _synthesis(config: PipelineConfig) -> Iterator[Step]:
         return
     songs = f"{config.folder}/data/midi" if config.demo else str(config.songs)
     argv = ["--songs", songs, "--form", form, "--versions", str(config.versions)]
-    argv += _optional("--limit", config.song_limit)
+    argv += _optional("--limit", config.limit)
     argv += _optional("--max-phrases", config.max_phrases)
     argv += ["--out", f"{config.folder}/versions"] if form == "audio" else []
     yield Step("synthesize_versions", tuple(argv))
@@ -194,7 +194,11 @@ def _evaluation(config: PipelineConfig, sets: list[DataSet]) -> Iterator[Step]:
     for name in names:
         report = f"{config.folder}/report-{name}.html"
         yield Step("evaluate_covers", ("--data-set", name, "--report", report))
-    networks = ("--architectures", *config.compare_networks, *_budget(config, config.compare_epochs))
+    networks = (
+        "--architectures",
+        *config.compare_architectures,
+        *_budget(config, config.compare_epochs),
+    )
     yield Step("compare_strategies", ("--data-set", names[0], *networks))
     if config.demo:
         query = f"{config.folder}/data/audio/demo0000/demo0000-v0.mp3"
@@ -203,7 +207,7 @@ def _evaluation(config: PipelineConfig, sets: list[DataSet]) -> Iterator[Step]:
 
 def _budget(config: PipelineConfig, epochs: int) -> list[str]:
     budget = ["--epochs", str(epochs), "--workers", str(config.workers)]
-    return budget + _optional("--crop-seconds", config.crop)
+    return budget + _optional("--crop-seconds", config.crop_seconds)
 
 
 def _seed_song(config: PipelineConfig) -> tuple[str, ...]:
