@@ -27,7 +27,7 @@ import soundfile as sf
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import fftconvolve, find_peaks
 
-from covers.audio.features import hertz_of
+from covers.audio.features import midi_to_hertz
 from covers.synthesis import soundfont
 from covers.synthesis.arrange import Score, arrange
 from covers.synthesis.chords import estimate_chords
@@ -112,7 +112,7 @@ def sung(notes: np.ndarray, voice: str, rng: np.random.Generator, n_samples: int
     pitch = gaussian_filter1d(np.interp(np.arange(n), told, pitch[told]), rng.uniform(4, 10))
     pitch += gaussian_filter1d(rng.normal(0, 1, n), 60)
     at = np.clip(np.round(source).astype(int), 0, len(speech.voiced) - 1)
-    hertz = np.where((source >= 0) & speech.voiced[at], hertz_of(pitch), 0.0)
+    hertz = np.where((source >= 0) & speech.voiced[at], midi_to_hertz(pitch), 0.0)
     envelope = speech.envelope[at] * (loud**2)[:, None] + 1e-12
     sound = pyworld.synthesize(hertz, envelope, speech.noise[at], RATE, 1000 * FRAME_S)
     return np.pad(sound, (0, max(0, n_samples - len(sound))))[:n_samples]

@@ -1,4 +1,4 @@
-"""A thousand files that are not what they should be: each becomes a row or a reason, no job fails."""
+"""A thousand broken files: each becomes a row or a rejection with a reason, no job fails."""
 
 import random
 import struct
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.spark, pytest.mark.slow]
 N = 1000
 
 
-def sound(seconds, channels=1, rate=16_000):
+def waveform(seconds, channels=1, rate=16_000):
     t = np.arange(int(seconds * rate)) / rate
     tones = 0.3 * np.sin(2 * np.pi * np.outer(t, 220 * np.arange(1, channels + 1)))
     return tones + 0.01 * np.random.default_rng(0).standard_normal(tones.shape)
@@ -53,7 +53,7 @@ def hostile_files(folder):
     (folder / "good").mkdir()
     good = []
     for suffix in ("wav", "flac", "ogg", "mp3"):
-        sf.write(folder / "good" / f"a.{suffix}", sound(1.5, 2), 16_000)
+        sf.write(folder / "good" / f"a.{suffix}", waveform(1.5, 2), 16_000)
         good.append((suffix, (folder / "good" / f"a.{suffix}").read_bytes()))
     tree = folder / "tree"
     tree.mkdir()

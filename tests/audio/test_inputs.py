@@ -1,4 +1,4 @@
-"""Files of every kind, rate, width and shape; trees of files; what is set aside, and why."""
+"""Files of every format, rate, width and length; folder trees; what is rejected, and why."""
 
 import shutil
 import subprocess
@@ -28,7 +28,7 @@ def strongest(path):
     ("subtype", "cosine"),
     [("PCM_U8", 0.95), *((name, 0.999) for name in ("PCM_16", "PCM_24", "PCM_32", "FLOAT"))],
 )
-def test_width_of_the_samples_changes_nothing_that_matters(tmp_path, subtype, cosine):
+def test_sample_width_hardly_changes_the_tensor(tmp_path, subtype, cosine):
     sf.write(tmp_path / "a.wav", tone(), 16_000, subtype=subtype)
     sf.write(tmp_path / "b.wav", tone(), 16_000, subtype="DOUBLE")
     p = parameters("chroma")
@@ -48,7 +48,7 @@ def test_any_rate_and_number_of_channels_gives_the_same_tone(tmp_path, rate, cha
 
 @pytest.mark.parametrize("name", ["log_mel", "log_frequency", "chroma"])
 @pytest.mark.parametrize(
-    "sound",
+    "waveform",
     [
         np.zeros(48_000),
         np.full(48_000, 0.7),
@@ -58,23 +58,23 @@ def test_any_rate_and_number_of_channels_gives_the_same_tone(tmp_path, rate, cha
     ],
     ids=["silence", "direct current", "clipped", "0.1 s", "one sample"],
 )
-def test_odd_sound_gives_a_finite_tensor_with_frames(tmp_path, name, sound):
-    sf.write(tmp_path / "a.wav", sound, 16_000, subtype="FLOAT")
+def test_unusual_waveform_gives_a_finite_tensor_with_frames(tmp_path, name, waveform):
+    sf.write(tmp_path / "a.wav", waveform, 16_000, subtype="FLOAT")
     x = extract.compute_tensor(str(tmp_path / "a.wav"), parameters(name))
     assert np.isfinite(x).all()
-    assert x.shape[1] == 1 + int(len(sound) / 16_000 * parameters(name).frames_per_second)
+    assert x.shape[1] == 1 + int(len(waveform) / 16_000 * parameters(name).frames_per_second)
 
 
-def test_direct_current_and_clipping_leave_the_pitch_alone():
+def test_dc_offset_and_clipping_do_not_change_the_pitch():
     p = parameters("log_frequency")
-    for sound in (tone() + 0.4, np.clip(8 * tone(), -1, 1)):
-        x = compute([sound.astype(np.float32)], p)
+    for waveform in (tone() + 0.4, np.clip(8 * tone(), -1, 1)):
+        x = compute([waveform.astype(np.float32)], p)
         assert int(x[:, 2:-2].mean(axis=1).argmax()) == A4
 
 
-def test_span_is_cut_out_of_the_file(tmp_path):
-    sound = np.concatenate([tone(220.0), tone(440.0), tone(880.0)])
-    sf.write(tmp_path / "a.flac", sound, 16_000)
+def test_start_and_duration_select_a_section(tmp_path):
+    waveform = np.concatenate([tone(220.0), tone(440.0), tone(880.0)])
+    sf.write(tmp_path / "a.flac", waveform, 16_000)
     x = extract.compute_tensor(
         str(tmp_path / "a.flac"), parameters("log_frequency", start_s=3.0, duration_s=3.0)
     )
@@ -84,21 +84,21 @@ def test_span_is_cut_out_of_the_file(tmp_path):
 
 @pytest.mark.skipif(not HAS_FFMPEG, reason="ffmpeg is not installed: AAC cannot be made here")
 @pytest.mark.parametrize("name", ["a.m4a", "a.aac", "a.opus", "a.mka", "disguised.mp3"])
-def test_what_only_ffmpeg_reads_is_the_same_music(tmp_path, name):
+def test_formats_that_only_ffmpeg_reads_decode_to_the_same_music(tmp_path, name):
     sf.write(tmp_path / "a.wav", np.concatenate([tone(seconds=25.0), tone(660.0)]), 16_000)
     kind = ["-f", "ipod"] if name == "disguised.mp3" else []
     subprocess.run(
         ["ffmpeg", "-v", "error", "-i", tmp_path / "a.wav", *kind, tmp_path / name], check=True
     )
     info = decode.probe(str(tmp_path / name))
-    assert info.duration_s == pytest.approx(28, abs=0.3)  # raw AAC does not say
+    assert info.duration_s == pytest.approx(28, abs=0.3)  # raw AAC has no duration in its header
     p = parameters("chroma")
     one, other = (extract.compute_tensor(str(tmp_path / f), p) for f in ("a.wav", name))
     assert abs(one.shape[1] - other.shape[1]) <= 1
     assert np.median(np.sum(one[:, :110] * other[:, :110], axis=0)) > 0.98
 
 
-def test_without_ffmpeg_the_reason_says_so(tmp_path, monkeypatch):
+def test_without_ffmpeg_the_reason_names_the_package(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torchcodec.decoders", None)
     (tmp_path / "a.m4a").write_bytes(b"\x00\x00\x00\x1cftypM4A " + bytes(100))
     with pytest.raises(sandbox.Rejected, match="apt install ffmpeg") as error:
@@ -106,7 +106,7 @@ def test_without_ffmpeg_the_reason_says_so(tmp_path, monkeypatch):
     assert error.value.reason == "needs_ffmpeg"
 
 
-def test_impossible_headers_have_their_own_reasons(tmp_path):
+def test_impossible_headers_are_rejected_with_their_reasons(tmp_path):
     sf.write(tmp_path / "a.wav", np.zeros((40, 100)), 16_000)
     sf.write(tmp_path / "b.wav", np.zeros(400), 400)
     for name, reason in (("a.wav", "too_many_channels"), ("b.wav", "bad_sample_rate")):
@@ -115,7 +115,7 @@ def test_impossible_headers_have_their_own_reasons(tmp_path):
         assert error.value.reason == reason
 
 
-def test_tree_of_covers80_is_read_by_its_names_and_lists(tmp_path):
+def test_tree_of_covers80_is_listed_by_its_names_and_lists(tmp_path):
     folder = tmp_path / "covers32k" / "Let_It_Be"
     folder.mkdir(parents=True)
     (folder / "beatles+1+11-Let_It_Be.mp3").touch()
@@ -141,7 +141,7 @@ def outcome(listed):
     return manifest.inspect_file(row, split="test", seed=0, limits=sandbox.Limits())
 
 
-def test_link_out_of_the_tree_is_set_aside_and_one_inside_is_not(tmp_path):
+def test_link_out_of_the_tree_is_rejected_and_one_inside_is_not(tmp_path):
     (tmp_path / "tree").mkdir()
     sf.write(tmp_path / "outside.wav", tone(), 16_000)
     sf.write(tmp_path / "tree" / "real.wav", tone(), 16_000)

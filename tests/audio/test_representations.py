@@ -36,20 +36,20 @@ def test_tone_a_third_of_a_semitone_sharp_is_tuned_back():
 
 
 def test_blocks_of_any_size_give_the_same_tensor():
-    sound = np.random.default_rng(0).normal(size=80_000).astype(np.float32) * 0.1
+    waveform = np.random.default_rng(0).normal(size=80_000).astype(np.float32) * 0.1
     for name in ("chroma", "log_mel"):
-        whole = compute([sound], parameters(name))
-        pieces = compute(np.array_split(sound, 7), parameters(name))
+        whole = compute([waveform], parameters(name))
+        pieces = compute(np.array_split(waveform, 7), parameters(name))
         np.testing.assert_allclose(pieces, whole, atol=1e-3)
 
 
 def test_log_mel_agrees_with_librosa_within_a_tenth_of_a_decibel():
     import librosa
 
-    sound = librosa.chirp(fmin=80, fmax=8000, sr=22_050, duration=2.0).astype(np.float32)
-    ours = compute([sound], parameters("log_mel"))
+    waveform = librosa.chirp(fmin=80, fmax=8000, sr=22_050, duration=2.0).astype(np.float32)
+    ours = compute([waveform], parameters("log_mel"))
     mel = librosa.feature.melspectrogram(
-        y=sound, sr=22_050, n_fft=2048, hop_length=512, n_mels=128, pad_mode="constant"
+        y=waveform, sr=22_050, n_fft=2048, hop_length=512, n_mels=128, pad_mode="constant"
     )
     theirs = librosa.power_to_db(mel, ref=np.max)
     n = min(ours.shape[1], theirs.shape[1])
@@ -82,23 +82,23 @@ def test_fold_sums_octaves_within_each_register():
     assert folded[1:].sum() == 0
 
 
-def test_unknown_representation_is_refused():
+def test_unknown_representation_is_rejected():
     with pytest.raises(ValueError, match="representation must be one of"):
         parameters("mfcc")
 
 
-def test_negative_segment_is_refused():
+def test_negative_segment_is_rejected():
     with pytest.raises(ValueError, match=r"segment_s must be positive \[s\], got -1"):
         parameters("chroma", segment_s=-1)
 
 
-def test_packed_tensor_comes_back_within_half_a_step():
+def test_quantized_tensor_is_restored_within_half_a_step():
     x = np.random.default_rng(0).normal(size=(12, 50)).astype(np.float32)
     data, scale, offset = quantize.quantize(x)
     assert np.abs(quantize.dequantize(data, x.shape, scale, offset) - x).max() <= scale / 2 + 1e-6
 
 
-def test_bytes_of_another_shape_are_refused():
+def test_bytes_of_another_shape_are_rejected():
     data, scale, offset = quantize.quantize(np.zeros((2, 3)))
     with pytest.raises(ValueError, match=r"shape \(3, 3\), got 6 numbers"):
         quantize.dequantize(data, (3, 3), scale, offset)
@@ -115,14 +115,14 @@ def test_eight_bits_change_distances_by_less_than_a_thousandth():
     assert abs(after - before) / before < 1e-3
 
 
-def test_segments_cover_the_whole_and_name_their_start():
+def test_segments_cover_the_recording_with_their_start_times():
     p = parameters("chroma", segment_s=2.0)
     pieces = list(extract.split_segments(np.arange(36 * 20).reshape(36, 20), p))
     assert [start for start, _ in pieces] == [0.0, 2.0, 4.0]
     assert [piece.shape[1] for _, piece in pieces] == [8, 8, 4]
 
 
-def test_parameters_are_chosen_when_only_one_answer_is_right():
+def test_default_or_only_parameters_are_chosen_and_ambiguous_ones_rejected():
     ours = extract.parameters_id(parameters("chroma"))
     assert extract.choose_parameters({"other"}, "chroma") == "other"
     assert extract.choose_parameters({"other", ours}, "chroma") == ours
@@ -149,7 +149,7 @@ def test_every_parameter_is_part_of_the_parameters_id():
     ("suffix", "rate", "channels"),
     [(".wav", 44_100, 2), (".flac", 8000, 1), (".ogg", 22_050, 2), (".mp3", 16_000, 1)],
 )
-def test_files_of_every_kind_decode_to_the_same_tone(tmp_path, suffix, rate, channels):
+def test_files_of_every_format_decode_to_the_same_tone(tmp_path, suffix, rate, channels):
     path = tmp_path / f"a{suffix}"
     sf.write(path, np.repeat(tone(69, sample_rate=rate)[:, None], channels, axis=1), rate)
     assert decode.probe(str(path)).channels == channels
@@ -165,7 +165,7 @@ def test_files_of_every_kind_decode_to_the_same_tone(tmp_path, suffix, rate, cha
         (b"RIFF\x00\x00\x00\x00WAVE", "not_audio"),
     ],
 )
-def test_file_that_is_not_audio_is_refused_with_a_reason(tmp_path, content, reason):
+def test_file_that_is_not_audio_is_rejected_with_a_reason(tmp_path, content, reason):
     path = tmp_path / "a.mp3"
     path.write_bytes(content)
     with pytest.raises(sandbox.Rejected) as error:
@@ -189,7 +189,7 @@ def _allocate():
     return len(np.ones(1 << 30))
 
 
-def test_crash_in_the_sandbox_is_a_reason_not_a_crash():
+def test_crash_in_the_sandbox_is_a_rejection():
     with pytest.raises(sandbox.Rejected, match="the decoder ended with code -6"):
         sandbox.call(_die, limits=sandbox.Limits())
 
@@ -222,13 +222,13 @@ def test_memory_limit_of_the_sandbox_holds():
 
 
 @pytest.mark.parametrize("shift", range(12))
-def test_key_profile_rolled_is_heard_in_the_rolled_key(shift):
+def test_rolled_key_profile_is_in_the_rolled_key(shift):
     assert attributes.estimate_key(np.roll(attributes._MAJOR, shift)) == (shift, 1)
     assert attributes.estimate_key(np.roll(attributes._MINOR, shift)) == (shift, 0)
 
 
 @pytest.mark.parametrize("bpm", [80, 120, 150])
-def test_pulses_are_heard_at_their_tempo(bpm):
+def test_pulses_have_their_tempo(bpm):
     rate = 22_050 / 512
     onset = np.zeros(int(rate * 30))
     onset[(np.arange(0, 30, 60 / bpm) * rate).astype(int)] = 1
@@ -238,15 +238,15 @@ def test_pulses_are_heard_at_their_tempo(bpm):
     assert 0.5 <= confidence <= 1
 
 
-def test_tempo_is_less_sure_where_every_other_pulse_is_louder():
+def test_tempo_confidence_is_lower_if_every_other_pulse_is_louder():
     rate = 22_050 / 512
     even = np.zeros(int(rate * 30))
     pulses = (np.arange(0, 30, 60 / 120) * rate).astype(int)
     even[pulses] = 1
     accented = even.copy()
     accented[pulses[1::2]] = 0.3
-    (_, _, sure), (_, _, less) = (attributes.estimate_tempo(x, rate) for x in (even, accented))
-    assert less < sure
+    (_, _, high), (_, _, low) = (attributes.estimate_tempo(x, rate) for x in (even, accented))
+    assert low < high
 
 
 def test_silence_has_no_tempo():

@@ -11,7 +11,7 @@ from pyspark.sql import types as T
 from covers.audio import quantize
 from covers.audio.attributes import estimate_attributes
 from covers.audio.spectrograms_table import select_parameters
-from covers.catalog.names import track_id_of_recording
+from covers.catalog.names_table import track_id_of_recording
 from covers.io.spark import map_rows
 from covers.schemas.recordings import NOTES
 

@@ -99,18 +99,18 @@ def compute(blocks: Iterable[np.ndarray], p: Parameters) -> np.ndarray:
     return fold(semitones) if p.representation == "chroma" else semitones
 
 
-def hertz_of(midi: npt.ArrayLike) -> np.ndarray:
+def midi_to_hertz(midi: npt.ArrayLike) -> np.ndarray:
     """Return the frequency of MIDI pitches [Hz].
 
     Examples
     --------
-    >>> float(hertz_of(81))
+    >>> float(midi_to_hertz(81))
     880.0
     """
     return 440 * 2 ** ((np.asarray(midi) - 69) / 12)
 
 
-def windows(p: Parameters) -> list[tuple[tuple[int, int], int]]:
+def register_windows(p: Parameters) -> list[tuple[tuple[int, int], int]]:
     """Return each register of `REGISTERS` with the length of its window [samples], long for low pitches."""
     return list(zip(REGISTERS, (p.n_fft, p.n_fft // 2, p.n_fft // 4), strict=True))
 
@@ -166,13 +166,13 @@ class _Register:
 
 @lru_cache(maxsize=4)
 def _bank(p: Parameters) -> tuple[_Register, ...]:
-    """Return the three registers, with Gaussian weights of log-frequency bins, a fifth of a semitone apart."""
+    """Return the three registers, with Gaussian weights of bins of a fifth of a semitone."""
     bank = []
-    for (a, b), window in windows(p):
+    for (a, b), window in register_windows(p):
         frequencies = np.fft.rfftfreq(window, 1 / p.sample_rate)
         pitch = 69 + 12 * np.log2(np.maximum(frequencies, 1.0) / 440)
         centres = LOW + a + (np.arange((b - a) * SUB) - SUB // 2) / SUB
-        hertz = hertz_of(centres)
+        hertz = midi_to_hertz(centres)
         width = np.maximum(0.12, 12 / np.log(2) * 0.6 * p.sample_rate / window / hertz)
         weights = np.exp(-0.5 * ((pitch[None] - centres[:, None]) / width[:, None]) ** 2)
         weights[:, frequencies < 20] = 0

@@ -1,4 +1,4 @@
-"""Rejected audio files as rows of `quarantine`: of ingestion and of decoding alike."""
+"""Rejected audio files as rows of `quarantine`: of both ingestion and decoding."""
 
 from __future__ import annotations
 

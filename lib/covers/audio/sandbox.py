@@ -54,7 +54,7 @@ REASONS = {
 
 
 class Rejected(Exception):
-    """The call failed; `reason` is one of `REASONS`, the message says more."""
+    """The call failed; `reason` is one of `REASONS`, the message gives details."""
 
     def __init__(self, reason: str, detail: str) -> None:
         if reason not in REASONS:

@@ -94,7 +94,7 @@ def melodic_ngrams(melody: np.ndarray, size: int = NGRAM_SIZE) -> np.ndarray:
     if len(steps) < size:
         return np.empty(0, np.int64)
     rows = np.lib.stride_tricks.sliding_window_view(np.clip(steps, -12, 12) + 12, size)
-    return np.unique(rows @ 25 ** np.arange(size))  # base 25: no two alike up to 13 steps
+    return np.unique(rows @ 25 ** np.arange(size))  # base 25: distinct up to 13 steps
 
 
 def find_duplicates(titles: list[str], ngrams: list[np.ndarray]) -> list[int]:

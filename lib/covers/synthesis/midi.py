@@ -1,6 +1,6 @@
 """Songs from MIDI files: which track is the melody, and the notes of each track.
 
-*Conventions.* As `covers.synthesis.song`: time in beats. The melody is the track whose name says so,
+*Conventions.* As `covers.synthesis.song`: time in beats. The melody is the track named as such,
 else the highest that is monophonic. Chords are estimated, so ``Song.chords_from`` is "estimated".
 Every other track but drums is accompaniment.
 """

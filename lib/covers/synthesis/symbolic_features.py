@@ -22,7 +22,7 @@ import numpy as np
 from scipy.ndimage import convolve1d
 
 from covers.audio import features
-from covers.audio.features import HIGH, LOW, hertz_of, parameters, windows
+from covers.audio.features import HIGH, LOW, midi_to_hertz, parameters, register_windows
 from covers.synthesis.arrange import Score
 from covers.synthesis.effects import REVERB_ECHOES, compressor_gain, eq_gain
 from covers.synthesis.synthesizer import (
@@ -58,7 +58,7 @@ def measure_responses() -> Responses:
     """Run the representation on a sine of each semitone, on white noise, and on each drum."""
     rate, rng = _P.sample_rate, np.random.default_rng(0)
     t = np.arange(3 * rate) / rate
-    sines = [_magnitudes(np.sin(2 * np.pi * hertz_of(m) * t)) for m in range(LOW, HIGH)]
+    sines = [_magnitudes(np.sin(2 * np.pi * midi_to_hertz(m) * t)) for m in range(LOW, HIGH)]
     noise = _magnitudes(rng.standard_normal(120 * rate))
     drums = []
     for kind in range(len(DRUM_S)):
@@ -97,7 +97,7 @@ def compute_log_frequency(score: Score, spec: VersionSpec) -> np.ndarray:
     if spec.compression > 0:
         observed *= compressor_gain(observed.sum(axis=0), spec.compression) ** 2
     observed /= (
-        1 + (hertz_of(np.arange(LOW, HIGH)) / spec.lowpass_hz)[:, None] ** 8
+        1 + (midi_to_hertz(np.arange(LOW, HIGH)) / spec.lowpass_hz)[:, None] ** 8
     )  # Butterworth, order 4
     equalizer = eq_gain(spec, np.arange(LOW, HIGH)) ** 2
     observed *= equalizer[:, None]
@@ -128,7 +128,7 @@ def _add_notes(power: np.ndarray, timbre: Timbre, notes: np.ndarray, tuning: flo
     level = (velocity[:, None] * envelope) ** 2
     inside = (at >= 0) & (at < power.shape[1]) & (level > 1e-9)
     note, at, level = np.nonzero(inside)[0], at[inside], level[inside]
-    n_harmonics = np.minimum(8, 0.45 * _P.sample_rate // hertz_of(pitch))
+    n_harmonics = np.minimum(8, 0.45 * _P.sample_rate // midi_to_hertz(pitch))
     for number, strength in enumerate(strengths, 1):
         bins = np.round(pitch - tuning + 12 * np.log2(number)).astype(int) - LOW
         bins = np.where((bins >= 0) & (bins < N) & (number <= n_harmonics), bins, -1)[note]
@@ -152,7 +152,7 @@ def _reverberate(power: np.ndarray, reverb: float) -> np.ndarray:
 def _smear_windows(power: np.ndarray) -> np.ndarray:
     """Convolve with each register's window over time; return every FINE-th frame, (84, T)."""
     observed = np.empty((N, power.shape[1] // FINE))
-    for (a, b), window in windows(_P):
+    for (a, b), window in register_windows(_P):
         shape = np.hanning(max(1, round(window / _P.hop * FINE)) + 2)[1:-1]
         smeared = convolve1d(power[a:b], shape / shape.sum(), axis=1, mode="constant")
         observed[a:b] = smeared[:, ::FINE]

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from covers.audio.features import hertz_of
+from covers.audio.features import midi_to_hertz
 from covers.synthesis import soundfont
 from covers.synthesis.arrange import Score
 from covers.synthesis.effects import apply_effects
@@ -98,7 +98,7 @@ def _add_note(mix: np.ndarray, timbre: Timbre, note: tuple, sample_rate: int) ->
     if n <= 0 or start < 0:
         return
     t = np.arange(n, dtype=np.float32) / sample_rate
-    frequency = hertz_of(pitch)
+    frequency = midi_to_hertz(pitch)
     phase = frequency * t
     if vibrato:
         depth = frequency * (2 ** (vibrato / 12) - 1)

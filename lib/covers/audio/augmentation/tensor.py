@@ -13,9 +13,9 @@ import numpy as np
 
 from covers.audio.augmentation import spec as specs
 from covers.audio.augmentation.spec import EffectFunction, Values
-from covers.audio.features import FLOOR_DB, LOW, REGISTERS, hertz_of, parameters, roll_key
+from covers.audio.features import FLOOR_DB, LOW, REGISTERS, midi_to_hertz, parameters, roll_key
 
-REGISTER_EDGES_HZ = tuple(float(hertz_of(LOW + a)) for a, _ in REGISTERS[1:])  # 131 and 523 Hz
+REGISTER_EDGES_HZ = tuple(float(midi_to_hertz(LOW + a)) for a, _ in REGISTERS[1:])  # 131 and 523 Hz
 
 
 def augment_tensor(
