@@ -1,6 +1,6 @@
-"""Triplets at scale: the whole job on a catalogue, beside the loop in pandas that a student would write.
+"""Triplets at scale: the whole job on a catalogue, compared with a plain loop in pandas.
 
-    python -m benchmarks.triplets                       # on a catalogue made here
+    python -m benchmarks.triplets                       # on a synthetic catalogue
     python -m benchmarks.triplets --catalog FILE.csv    # on your own, in the Music Info format
 
 Times are of `generate_triplets` as it runs, the write to Delta included, on two cores.
@@ -29,8 +29,8 @@ from covers.schemas.triplets import TRIPLETS
 SONGS = 50_683  # as many as the write-up's catalogue
 
 
-def made(n_songs: int, n_artists: int = 8_000) -> pd.DataFrame:
-    """Return a catalogue of made names: a title in ten is another song's too."""
+def make_catalog(n_songs: int, n_artists: int = 8_000) -> pd.DataFrame:
+    """Return a catalogue of synthetic names: one title in ten is another song's, too."""
     rng = np.random.default_rng(0)
     return pd.DataFrame(
         {
@@ -70,7 +70,7 @@ def job_seconds(spark: SparkSession, folder: str, per_anchor: int, *more: str) -
 
 
 def loop_in_pandas(songs: pd.DataFrame, n_triplets: int) -> float:
-    """Return the time a triplet of the obvious loop [s]."""
+    """Return the time a triplet of a plain loop [s]."""
     started = time.perf_counter()
     rows = []
     for i in range(n_triplets):
@@ -84,11 +84,11 @@ def loop_in_pandas(songs: pd.DataFrame, n_triplets: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--catalog", metavar="CSV", help="default: made here")
+    parser.add_argument("--catalog", metavar="CSV", help="default: a synthetic one")
     parser.add_argument("--small", type=int, default=500_000, metavar="N", help="triplets")
     parser.add_argument("--large", type=int, default=5_000_000, metavar="N", help="triplets")
-    asked = parser.parse_args()
-    songs = pd.read_csv(asked.catalog) if asked.catalog else made(SONGS)
+    args = parser.parse_args()
+    songs = pd.read_csv(args.catalog) if args.catalog else make_catalog(SONGS)
     rng, spark = np.random.default_rng(1), session()
     even = rng.integers(0, 8, len(songs))
     skewed = np.where(rng.random(len(songs)) < 0.5, 0, even)
@@ -96,13 +96,13 @@ def main() -> None:
         for name, clusters in (("even", even), ("skewed", skewed)):
             fill(Lake(spark, f"{folder}/{name}"), songs, clusters)
         _, n_anchors = job_seconds(spark, f"{folder}/even", 1, "--seed", "1")  # and warm
-        few, many = (-(-n // n_anchors) for n in (asked.small, asked.large))
+        few, many = (-(-n // n_anchors) for n in (args.small, args.large))
         small, n_small = job_seconds(spark, f"{folder}/even", few, "--seed", "2")
         skew, n_skew = job_seconds(spark, f"{folder}/skewed", few, "--seed", "2")
         large, n_large = job_seconds(spark, f"{folder}/even", many, "--seed", "3")
     a_triplet = loop_in_pandas(songs.assign(cluster=even), 500)
     linear = large / small / (n_large / n_small)
-    grid = Grid("job on two cores, Delta write included", "triplets", "seconds", "beside")
+    grid = Grid("job on two cores, Delta write included", "triplets", "seconds", "compared")
     grid.add_row("eight even clusters", f"{n_small:,}", f"{small:.1f}", f"{n_anchors:,} anchors")
     grid.add_row(
         "one cluster of half of all", f"{n_skew:,}", f"{skew:.1f}", f"{skew / small:.2f} x the even"

@@ -23,7 +23,7 @@ from covers.schemas.training_epochs import TRAINING_EPOCHS
 from covers.schemas.triplets import TRIPLETS
 from covers.training.config import BACKENDS, PRESETS
 from covers.training.run import LaunchConfig
-from covers.triplets.sampling import MIX, STRATEGIES
+from covers.triplets.config import MIX_SHARES, STRATEGIES
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -32,7 +32,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--data-set", required=True, metavar="NAME", help="evaluate on its test recordings"
     )
-    parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=[*MIX, "mix"])
+    parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=[*MIX_SHARES, "mix"])
     parser.add_argument("--architectures", nargs="+", choices=sorted(PRESETS), default=["covernet"])
     parser.add_argument(
         "--epochs", type=positive, default=4, metavar="N", help="of each training (default: 4)"

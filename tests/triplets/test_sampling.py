@@ -8,8 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from covers.triplets import candidates, mining, sampling
-from covers.triplets.candidates import candidates as candidates_of
+from covers.jobs.generate_triplets import mix_share
+from covers.triplets import bucket as buckets_module
+from covers.triplets import candidates_table, config, mining_table, sampling_table
+from covers.triplets.bucket import Bucket
+from covers.triplets.config import SamplingConfig
 
 COLUMNS = (
     "recording_id string, work_id string, title string, family string, split string, cluster string"
@@ -21,9 +24,12 @@ def frame(spark, rows):
     return spark.createDataFrame(rows, COLUMNS)
 
 
+def sampling(names, *, per_anchor=ONE, seed=1, **more):
+    return SamplingConfig(tuple(names), per_anchor, seed, **more)
+
+
 def draw(spark, rows, names, **more):
-    found = sampling.generate(frame(spark, rows), names, **({"per_anchor": ONE, "seed": 1} | more))
-    return in_order(found)
+    return in_order(sampling_table.draw_triplets(frame(spark, rows), sampling(names, **more)))
 
 
 def in_order(found):
@@ -105,7 +111,7 @@ def possible(rows, names):
                 able.add((kind, a[0]))
         if others:
             able.add(("augmentation", a[0]))
-    able |= {("mix", a) for kind, a in able if kind in sampling.MIX}
+    able |= {("mix", a) for kind, a in able if kind in config.MIX_SHARES}
     return {(s, a) for s, a in able if s in names}
 
 
@@ -115,7 +121,7 @@ def possible(rows, names):
 )
 @given(catalogues())
 def test_rules_hold_in_any_catalogue_and_every_anchor_that_can_has_exactly_its_number(spark, rows):
-    check(rows, draw(spark, rows, sampling.STRATEGIES), sampling.STRATEGIES)
+    check(rows, draw(spark, rows, config.STRATEGIES), config.STRATEGIES)
 
 
 @pytest.mark.spark
@@ -124,16 +130,16 @@ def test_the_same_seed_gives_the_same_triplets_whatever_the_partitions_and_anoth
     one = draw(spark, rows, ["mix", "cluster"])
     check(rows, one, ["mix", "cluster"])
     turned = frame(spark, rows[::-1]).repartition(5)
-    again = sampling.generate(turned, ["mix", "cluster"], per_anchor=ONE, seed=1)
+    again = sampling_table.draw_triplets(turned, sampling(["mix", "cluster"]))
     assert one == in_order(again)
     assert one != draw(spark, rows, ["mix", "cluster"], seed=2)
 
 
 @pytest.mark.spark
-def test_negatives_are_spread_evenly_and_a_mix_takes_the_kinds_by_weight(spark):
+def test_negatives_are_uniform_and_a_mix_takes_the_kinds_by_their_shares(spark):
     lone = [(f"r{i}", f"w{i // 2}", None, f"w{i // 2}", "apart", "0") for i in range(12)]
     shares = {"clique": 3.0, "title": 1.0}
-    triplets = draw(spark, lone + catalogue(), ["clique", "mix"], per_anchor=400, weights=shares)
+    triplets = draw(spark, lone + catalogue(), ["clique", "mix"], per_anchor=400, mix_shares=shares)
     negatives = Counter(t["negative"] for t in triplets if t["anchor"] == "r0")
     assert set(negatives) == {f"r{i}" for i in range(2, 12)}
     assert max(negatives.values()) < 2 * min(negatives.values())
@@ -169,7 +175,10 @@ def test_splits_share_no_work_title_or_artist(spark):
         ("i", "w9", "validation", "", None, None),
         ("j", "w9", "train", None, None, None),  # the work is in train: not i
     ]
-    found = {r["recording_id"]: r for r in candidates_of(recordings(spark, rows), None).collect()}
+    found = {
+        r["recording_id"]: r
+        for r in candidates_table.select_candidates(recordings(spark, rows), None).collect()
+    }
     assert sorted(found) == ["b", "e", "g", "j"]
     assert found["g"]["family"] == "w6"
     assert found["j"]["title"] is None
@@ -179,23 +188,27 @@ def test_splits_share_no_work_title_or_artist(spark):
 def test_family_follows_a_chain_of_titles_to_its_end(spark):
     chain = [(f"w{i:02d}", f"t{j}") for i in range(6) for j in (i, i + 1)]
     rows = [*chain, ("w99", "alone"), ("w98", None)]
-    found = candidates.with_families(spark.createDataFrame(rows, "work_id string, title string"))
+    found = candidates_table.add_families(
+        spark.createDataFrame(rows, "work_id string, title string")
+    )
     families = {r["work_id"]: r["family"] for r in found.collect()}
     assert families == dict.fromkeys([w for w, _ in chain], "w00") | {"w99": "w99", "w98": "w98"}
 
 
 def test_what_cannot_be_drawn_is_refused():
     with pytest.raises(ValueError, match="strategy must be one of"):
-        sampling.kinds_of(["hard"])
-    with pytest.raises(ValueError, match="weights must be numbers from 0"):
-        sampling.kinds_of(["mix"], {"clique": -1.0})
+        sampling(["hard"])
+    with pytest.raises(ValueError, match="mix_shares must be numbers from 0"):
+        sampling(["mix"], mix_shares={"clique": -1.0})
+    with pytest.raises(ValueError, match=r"mix_shares must be .* not all 0"):
+        sampling(["mix"], mix_shares={"clique": 0.0})
     with pytest.raises(ValueError, match="per_anchor must be at least 1, got 0"):
-        sampling.draws(None, ["clique"], 0, 1, sampling.MIX)
+        sampling(["clique"], per_anchor=0)
     with pytest.raises(ValueError, match=r"mining must be one of .*, got 'easy'"):
-        mining.generate(None, None, ["clique"], "easy", per_anchor=1, seed=1)
+        mining_table.mine_triplets(None, None, sampling(["clique"]), "easy")
     for text in ("clique", "clique=0", "clique=-1", "other=1", "clique=x"):
-        with pytest.raises(argparse.ArgumentTypeError, match="a weight must be KIND=X"):
-            sampling.weight(text)
+        with pytest.raises(argparse.ArgumentTypeError, match="a share must be KIND=X"):
+            mix_share(text)
 
 
 @st.composite
@@ -210,11 +223,11 @@ def buckets(draw_):
     ]
     across = draw_(st.booleans())
     families = rng.integers(0, 5, n) if across else labels // draw_(st.integers(1, 3))
-    return mining.Bucket(vectors, n_transpositions, labels, families)
+    return Bucket(vectors, n_transpositions, labels, families)
 
 
 def naive_similarities(bucket):
-    """All pairs at the best roll, in loops."""
+    """All pairs at the best transposition."""
     rows = bucket.vectors.reshape(len(bucket.vectors), bucket.n_transpositions, -1).astype(float)
     rolled = [
         np.roll(rows, s, axis=1).reshape(len(rows), -1) for s in range(bucket.n_transpositions)
@@ -230,10 +243,12 @@ def allowed(bucket):
 
 @settings(max_examples=60, deadline=None)
 @given(buckets(), st.integers(1, 9), st.sampled_from([2, 64]))
-def test_nearest_others_are_those_of_a_look_at_all_pairs(bucket, k, pool):
+def test_nearest_negatives_are_those_of_all_pairs(bucket, k, pool):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mining, "_POOL", pool)  # also by the index that leaves labels out
-        ids, near = bucket.nearest_others(np.arange(len(bucket.labels)), k)
+        patch.setattr(
+            buckets_module, "_POSITIVE_POOL", pool
+        )  # also by the index that leaves labels out
+        ids, near = bucket.nearest_negatives(np.arange(len(bucket.labels)), k)
     similar = np.where(allowed(bucket), naive_similarities(bucket), -np.inf)
     wanted = -np.sort(-similar, axis=1)[:, :k]
     n = wanted.shape[1]
@@ -245,37 +260,40 @@ def test_nearest_others_are_those_of_a_look_at_all_pairs(bucket, k, pool):
 
 
 @settings(max_examples=60, deadline=None)
-@given(buckets(), st.sampled_from(mining.WAYS), st.integers(0, 3), st.integers(0, 2**60))
-def test_mined_triplets_keep_the_rules_and_the_promise_of_their_way(bucket, how, turn, number):
+@given(buckets(), st.sampled_from(config.MINING_MODES), st.integers(0, 3), st.integers(0, 2**60))
+def test_mined_triplets_keep_the_rules_and_are_what_their_mode_says(
+    bucket, mode, draw_number, number
+):
     n = len(bucket.labels)
-    anchors, turns = np.arange(n), np.full(n, turn)
-    positives = bucket.positives(anchors, turns, np.full(n, number), how)
+    anchors, draws = np.arange(n), np.full(n, draw_number)
+    positives = bucket.choose_positives(anchors, draws, np.full(n, number), mode)
     similar, others = naive_similarities(bucket), allowed(bucket)
     sizes = np.bincount(bucket.labels)[bucket.labels]
     np.testing.assert_array_equal(positives < 0, sizes == 1)
-    negatives = bucket.negatives(anchors, np.where(positives < 0, anchors, positives), turns, how)
+    or_anchor = np.where(positives < 0, anchors, positives)
+    negatives = bucket.choose_negatives(anchors, or_anchor, draws, mode)
     np.testing.assert_array_equal(negatives < 0, ~others.any(axis=1))
     for a, (p, q) in enumerate(zip(positives, negatives, strict=True)):
         if p >= 0:
             mates = [m for m in np.flatnonzero(bucket.labels == bucket.labels[a]) if m != a]
             assert p in mates
-            if how == "hard":
+            if mode == "hard":
                 ranked = np.sort(similar[a, mates])
-                assert similar[a, p] == pytest.approx(ranked[turn % len(mates)], abs=1e-5)
+                assert similar[a, p] == pytest.approx(ranked[draw_number % len(mates)], abs=1e-5)
         if q < 0:
             continue
         assert others[a, q]
-        limit = similar[a, p if p >= 0 else a] - 1e-6 if how == "semi-hard" else np.inf
+        limit = similar[a, p if p >= 0 else a] - 1e-6 if mode == "semi-hard" else np.inf
         ranked = -np.sort(-similar[a, others[a]])
         beyond = ranked[ranked < limit]
-        wanted = beyond[turn % len(beyond)] if len(beyond) else ranked[-1]
+        wanted = beyond[draw_number % len(beyond)] if len(beyond) else ranked[-1]
         assert similar[a, q] == pytest.approx(wanted, abs=1e-5)
 
 
 @pytest.mark.spark
 def test_mined_triplets_of_a_lake_are_near_and_the_same_whatever_the_partitions(spark, monkeypatch):
     rows = catalogue(12)
-    monkeypatch.setattr(mining, "BUCKET", 20)  # two of them, several families in each
+    monkeypatch.setattr(mining_table, "BUCKET_SIZE", 20)  # two of them, several families in each
     rng = np.random.default_rng(0)
     unit = {r[0]: v / np.linalg.norm(v) for r in rows for v in [rng.standard_normal(4)]}
     left_out = rows[0][0]
@@ -284,14 +302,16 @@ def test_mined_triplets_of_a_lake_are_near_and_the_same_whatever_the_partitions(
         made, "recording_id string, vector array<float>, n_transpositions int"
     )
 
-    def mined(found, how):
-        names = ["clique", "augmentation"]
-        return in_order(mining.generate(found, vectors, names, how, per_anchor=2, seed=1))
+    def mined(candidates, mode):
+        drawing = sampling(["clique", "augmentation"], per_anchor=2)
+        return in_order(mining_table.mine_triplets(candidates, vectors, drawing, mode))
 
     embedded = [r for r in rows if r[0] != left_out]
-    hard, semi = (mined(frame(spark, rows), how) for how in mining.WAYS[::-1])
-    for triplets, how in ((hard, "hard"), (semi, "semi-hard")):
-        named = [t.asDict() | {"strategy": t["strategy"].removesuffix(f"-{how}")} for t in triplets]
+    hard, semi = (mined(frame(spark, rows), mode) for mode in config.MINING_MODES[::-1])
+    for triplets, mode in ((hard, "hard"), (semi, "semi-hard")):
+        named = [
+            t.asDict() | {"strategy": t["strategy"].removesuffix(f"-{mode}")} for t in triplets
+        ]
         check(embedded, named, ["clique", "augmentation"], per_anchor=2)
         for t in triplets:
             d = np.linalg.norm(unit[t["anchor"]] - unit[t["negative"]])
