@@ -86,10 +86,10 @@ def test_job_of_a_document_parses_its_flags(path, argv):
 
 @pytest.mark.parametrize(("path", "argv"), CONSOLE, ids=[" ".join(a[:1]) for _, a in CONSOLE])
 def test_console_command_of_a_document_parses(path, argv):
-    from covers.__main__ import parse_args
+    from covers.cli.main import build_parser
 
     try:
-        parse_args(argv)
+        build_parser().parse_args(argv)
     except SystemExit as error:
         pytest.fail(f"{path}: covers {shlex.join(argv)} exits with {error.code}")
 
