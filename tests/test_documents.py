@@ -127,6 +127,14 @@ def test_api_document_names_every_public_name_of_the_package():
     assert not [name for name in covers.__all__ if name not in text]
 
 
+def test_module_that_a_document_names_exists():
+    for path in DOCUMENTS:
+        for dotted in re.findall(r"`covers\.([a-z_0-9.]+)`", path.read_text()):
+            place = ROOT / "lib" / "covers" / dotted.replace(".", "/")
+            found = place.is_dir() or place.with_suffix(".py").exists()
+            assert found or dotted.split(".")[0] in dir(covers), f"{path}: covers.{dotted}"
+
+
 def anchors(path: Path) -> set[str]:
     """Return the anchors of a document's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", path.read_text(), re.M)
