@@ -44,5 +44,5 @@ setup(
     package_data={"covers.evaluation": ["*.j2"], "covers.models": ["pretrained/*"]},
     install_requires=CORE,
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["covers = covers.__main__:main"]},
+    entry_points={"console_scripts": ["covers = covers.cli.main:main"]},
 )

@@ -1,8 +1,8 @@
 """find_covers: which recordings of the lake are covers of these audio files?
 
-Reads   audio files, embeddings, recordings, spectrograms, models
+Reads   audio files, embeddings, sequence_embeddings, recordings, spectrograms, models
 Writes  an index in --files where embeddings are more than 300,000, nothing else; prints the best
-        candidates (--json for programs)
+        matches (--json for programs)
 
     ./spark-submit.sh find_covers --lake /data/lake --audio song.mp3 --top 5
     ./spark-submit.sh find_covers --lake /data/lake --pair a.mp3 b.mp3
@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import argparse
 
-from covers.cli.console import Summary
-from covers.cli.job import Job
+from covers.cli.job import Job, Summary
 from covers.cli.parser import job_parser, positive
 from covers.io.lake import Lake
 from covers.models.registry import tables_of
-from covers.retrieval.search import compare_pair, search
+from covers.retrieval.search_tables import compare_in_lake, search_lake
 from covers.schemas.embeddings import EMBEDDINGS
 from covers.schemas.recordings import RECORDINGS
 from covers.schemas.spectrograms import SPECTROGRAMS
@@ -36,10 +35,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
-    """Embed the files, compare, list the nearest."""
+    """Embed the files, compare, list the best matches."""
     if args.pair:
-        return compare_pair(lake, args.model, args.pair)
-    return search(lake, args.model, args.audio, top=args.top)
+        return compare_in_lake(lake, args.model, args.pair)
+    return search_lake(lake, args.model, args.audio, k=args.top)
 
 
 def reads(args: argparse.Namespace) -> tuple[Table, ...]:

@@ -1,73 +1,93 @@
-"""Networks trained on each kind of triplets with one budget and seed, judged on the same recordings.
+"""Networks trained on each kind of triplets with the same epochs and seed, evaluated on one set.
 
-*Conventions.* All are judged by one embedding of a whole recording. What a network costs stands beside its
-figures: parameters, seconds that its epochs took, and seconds to embed a recording of four minutes on one
-core (the median of three).
+*Conventions.* All are evaluated by track embeddings with S-norm. What a network costs stands beside its
+metrics: parameters, seconds its epochs took, and seconds to embed a track of four minutes on one core (the
+median of three).
 """
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from covers.audio.features import parameters
-from covers.cli.console import print_progress
-from covers.evaluation import dataset
-from covers.evaluation import systems as evaluate
+from covers.evaluation import dataset_table, leaderboard
 from covers.io.lake import Lake
 from covers.io.model_store import find
 from covers.models import registry
-from covers.models.registry import Network
-from covers.retrieval import embed
+from covers.models.model import EmbeddingModel, untrained
+from covers.retrieval import pairs
+from covers.retrieval.baselines import fourier2d, qmax, raw_features
+from covers.retrieval.embedding import crop_frames, embed_track
 from covers.training.config import preset
-from covers.training.run import Request, train_models
+from covers.training.run import LaunchConfig, OnEvent, train_models
 
 
-def compare(lake: Lake, args: argparse.Namespace) -> tuple[list[tuple], list[dict]]:
-    """Return rows of `evaluations` and the leaderboard."""
+@dataclass(frozen=True)
+class BenchmarkConfig:
+    """What is trained, how long, and the data set it is evaluated on."""
+
+    data_set: str
+    architectures: Sequence[str]
+    strategies: Sequence[str]
+    epochs: int
+    seed: int
+    crop_s: float | None = None
+
+
+def compare_strategies(
+    lake: Lake, config: BenchmarkConfig, launching: LaunchConfig, on_event: OnEvent
+) -> tuple[list[tuple], list[dict[str, str]]]:
+    """Train every architecture on every strategy; return rows of `evaluations` and the leaderboard."""
     wanted = [
-        (preset(name, epochs=args.epochs, seed=args.seed, crop_s=args.crop), strategy)
-        for name in args.networks
-        for strategy in args.strategies
+        (preset(name, epochs=config.epochs, seed=config.seed, crop_s=config.crop_s), strategy)
+        for name in config.architectures
+        for strategy in config.strategies
     ]
-    request = Request(args.seed, args.backend, args.workers, purpose="comparison")
-    trained = train_models(lake, wanted, request, print_progress)
-    systems = {f"untrained {name}": registry.untrained(name) for name in args.networks}
-    costs = {system: costs_of(network) for system, network in systems.items()}
-    for (config, strategy), done in zip(wanted, trained, strict=True):
-        system = f"{config.architecture} · {strategy}"
-        systems[system] = registry.of_model(find(lake, done.model_id))
-        seconds = sum(epoch["seconds"] for epoch in done.epochs)
-        costs[system] = costs[f"untrained {config.architecture}"] | {"training_s": seconds}
-    by_wholes = {s: n.only(segment_s=None, frame_s=None) for s, n in systems.items()}
-    data = dataset.from_lake(lake, args.data_set, by_wholes)
-    distances = evaluate.all_distances(data, baselines=True)
-    result = evaluate.figures(distances, data.works, seed=args.seed)
+    trained = train_models(lake, wanted, launching, on_event)
+    models = {f"untrained {name}": untrained(name) for name in config.architectures}
+    costs = {system: costs_of(model) for system, model in models.items()}
+    for (settings, strategy), result in zip(wanted, trained, strict=True):
+        system = f"{settings.architecture} · {strategy}"
+        models[system] = registry.from_record(find(lake, result.model_id))
+        seconds = sum(epoch["seconds"] for epoch in result.epochs)
+        costs[system] = costs[f"untrained {settings.architecture}"] | {"training_s": seconds}
+    by_track = {s: m.with_card(segment_s=None, frame_s=None) for s, m in models.items()}
+    data = dataset_table.from_lake(lake, config.data_set, by_track)
+    distances = {s: _track_distances(data.embeddings[s]) for s in models}
+    distances["raw_features"] = raw_features.distances(data.chromas)
+    distances["fourier2d"] = fourier2d.distances(data.chromas)
+    distances["qmax"] = qmax.distances(data.chromas)
+    distances["qmax_s_norm"] = pairs.s_normalize(distances["qmax"])
+    results = leaderboard.evaluate(distances, data.works, seed=config.seed)
     for system, found in costs.items():
-        result[system] |= {name: evaluate.figure(value) for name, value in found.items()}
-    evaluation_id = f"strategies/{args.data_set}/e{args.epochs}/s{args.seed}"
-    rows = evaluate.rows(
-        result,
-        evaluation_id=evaluation_id,
-        data_set=args.data_set,
-        setting=f"{args.epochs} epochs each",
+        results[system] |= {name: leaderboard.point(value) for name, value in found.items()}
+    rows = leaderboard.evaluation_rows(
+        results,
+        evaluation_id=f"strategies/{config.data_set}/e{config.epochs}/s{config.seed}",
+        data_set=config.data_set,
+        setting=f"{config.epochs} epochs each",
     )
-    return rows, evaluate.leaderboard(result)
+    return rows, leaderboard.leaderboard(results)
 
 
-def costs_of(network: Network) -> dict[str, float]:
-    """Return how many parameters a network has and how long a recording of four minutes takes it [s]."""
-    config = network.config
-    net = network.net
-    p = parameters(config["representation"])
+def _track_distances(embeddings: list) -> np.ndarray:
+    tracks = np.stack([e.track for e in embeddings])
+    return pairs.s_normalize(pairs.track_distances(tracks, embeddings[0].n_transpositions))
+
+
+def costs_of(model: EmbeddingModel) -> dict[str, float]:
+    """Return a network's parameters and how long a track of four minutes takes it [s]."""
+    module, p = model.module, parameters(model.card.representation)
     tensor = np.random.default_rng(0).random((p.n_bins, round(240 * p.frames_per_second)))
-    crop, times = embed.crop_frames_of(config, p.frames_per_second), []
+    size, times = crop_frames(model, p.frames_per_second), []
     for _ in range(4):
         started = time.perf_counter()
-        embed.embed(net, tensor.astype(np.float32), crop_frames=crop)
+        embed_track(module, tensor.astype(np.float32), crop_frames=size)
         times.append(time.perf_counter() - started)
-    n_parameters = sum(weight.numel() for weight in net.parameters())
+    n_parameters = sum(weight.numel() for weight in module.parameters())
     return {"n_parameters": float(n_parameters), "embedding_s": statistics.median(times[1:])}

@@ -15,25 +15,12 @@ from matplotlib.figure import Figure
 from sklearn.metrics import roc_curve
 
 from covers.evaluation import metrics
+from covers.evaluation.leaderboard import NAMES, Results
 from covers.io.files import atomic_write
 
 mpl.rcParams.update(
     {"svg.fonttype": "none", "font.size": 10, "axes.spines.top": False, "axes.spines.right": False}
 )
-
-NAMES = {
-    "chance": "chance (exact)",
-    "no_model": "no model (distance of spectrograms)",
-    "untrained": "untrained network",
-    "fourier2d": "2-D Fourier magnitude",
-    "qmax": "Qmax",
-    "qmax_standardized": "Qmax, hubs corrected",
-    "model": "trained network",
-    "model_plain": "trained network, not aligned, hubs not corrected",
-    "model_whole": "trained network, by whole recordings alone",
-    "model_aligned": "trained network, by alignment alone, hubs not corrected",
-    "model_qmax": "trained network and Qmax together",
-}
 
 
 @dataclass(frozen=True)
@@ -43,32 +30,33 @@ class Report:
     title: str
     question: str
     answer: str
-    result: dict[str, dict[str, dict]]
+    results: Results
     distances: dict[str, np.ndarray]
     works: np.ndarray
-    wrong: list[dict]
+    false_positives: list[dict]
     epochs: list[dict] = field(default_factory=list)
     facts: dict[str, object] = field(default_factory=dict)
+    coverage: list[dict] = field(default_factory=list)
     reliability: list[dict[str, float]] = field(default_factory=list)
 
 
-def verdict(result: dict[str, dict[str, dict]], system: str = "model") -> str:
-    """Return the answer in one plain sentence or two, from the figures alone."""
-    own, base = result[system]["map"], result["chance"]["map"]["value"]
-    accuracy = result[system]["triplet_accuracy"]["value"]
+def verdict(results: Results, system: str = "search") -> str:
+    """Return the answer in a few plain sentences, from the metrics alone."""
+    own, chance = results[system]["map"], results["chance"]["map"]["value"]
+    accuracy = results[system]["triplet_accuracy"]["value"]
     lines = [
-        f"Given one recording and two others, one of them a cover, the network picks the cover "
-        f"{accuracy:.1%} of the time (a coin: 50%). Its mean average precision is {own['value']:.3f} "
-        f"({own['low']:.3f} to {own['high']:.3f}); a random order gives {base:.3f}."
+        f"A search ranks the covers with a mean average precision of {own['value']:.3f} "
+        f"({own['low']:.3f} to {own['high']:.3f}); a random order has {chance:.3f}. Given a recording, a "
+        f"cover of it and another song, the cover is ranked first {accuracy:.1%} of the time (chance: 50%)."
     ]
-    named = ("untrained", "no_model", "fourier2d", "qmax", "qmax_standardized")
-    baselines = {r: result[r]["map"] for r in named if r in result}
-    beaten = [NAMES[r] for r, f in baselines.items() if own["low"] > f["value"]]
-    ahead = [NAMES[r] for r, f in baselines.items() if f["value"] > own["value"]]
-    if beaten:
-        lines.append(f"It is clearly ahead of: {', '.join(beaten)}.")
+    named = ("shipped", "untrained", "raw_features", "fourier2d", "qmax", "qmax_s_norm")
+    others = {s: results[s]["map"]["value"] for s in named if s in results}
+    behind = [NAMES[s] for s, value in others.items() if own["low"] > value]
+    ahead = [NAMES[s] for s, value in others.items() if value > own["value"]]
+    if behind:
+        lines.append(f"Its interval lies above: {', '.join(behind)}.")
     if ahead:
-        lines.append(f"Still ahead of it: {', '.join(ahead)}.")
+        lines.append(f"Ahead of it: {', '.join(ahead)}.")
     return " ".join(lines)
 
 
@@ -78,18 +66,29 @@ def write(report: Report, path: Path) -> Path:
     template = jinja2.Environment(autoescape=True).from_string(
         resources.files("covers.evaluation").joinpath("report.html.j2").read_text()
     )
-    order = sorted(report.result, key=lambda s: -report.result[s]["map"]["value"])
+    order = sorted(report.results, key=lambda s: -report.results[s]["map"]["value"])
     page = template.render(
         report=report, order=order, names=NAMES, facts=report.facts,
-        leaderboard=_svg(_leaderboard(report.result, order)),
+        leaderboard=_svg(_leaderboard(report.results, order)),
         histogram=_svg(_histogram(report)), roc=_svg(_roc(report)),
         curves=_svg(_curves(report.epochs)) if report.epochs else "",
         reliable=_svg(_reliability(report.reliability)) if report.reliability else "",
-        figures=json.dumps(report.result, indent=1),
+        values=json.dumps(report.results, indent=1), clock=clock,
     )  # fmt: skip
     with atomic_write(path) as part:
         part.write_text(page)
     return path
+
+
+def clock(span: tuple[float, float]) -> str:
+    """Return a span [s] as minutes and seconds.
+
+    Examples
+    --------
+    >>> clock((0.0, 61.5))
+    '0:00 to 1:01'
+    """
+    return " to ".join(f"{int(s) // 60}:{int(s) % 60:02d}" for s in span)
 
 
 def _svg(figure: Figure) -> str:
@@ -105,7 +104,7 @@ def _leaderboard(result: dict, order: list[str]) -> Figure:
     axes = figure.subplots()
     for y, system in enumerate(reversed(order)):
         f = result[system]["map"]
-        colour = "#1b6ca8" if system == "model" else "#9aa5b1"
+        colour = "#1b6ca8" if system == "search" else "#9aa5b1"
         axes.barh(y, f["value"], color=colour, height=0.6)
         axes.plot([f["low"], f["high"]], [y, y], color="#222", lw=1.5)
         axes.text(min(f["high"] + 0.015, 1.02), y, f"{f['value']:.3f}", va="center")
@@ -116,15 +115,15 @@ def _leaderboard(result: dict, order: list[str]) -> Figure:
 
 
 def _histogram(report: Report) -> Figure:
-    d, is_cover = metrics.all_pairs(report.distances["model"], report.works)
+    d, is_cover = metrics.all_pairs(report.distances["search"], report.works)
     figure = Figure(figsize=(7, 2.8))
     axes = figure.subplots()
     bins = np.linspace(d.min(), d.max(), 50).tolist()
-    axes.hist(d[~is_cover], bins, density=True, alpha=0.6, color="#9aa5b1", label="other pairs")
+    axes.hist(d[~is_cover], bins, density=True, alpha=0.6, color="#9aa5b1", label="non-covers")
     axes.hist(d[is_cover], bins, density=True, alpha=0.7, color="#1b6ca8", label="covers")
     axes.axvline(d.mean(), color="#222", ls=":", label="mean (the write-up's threshold)")
     axes.set(
-        xlabel="distance of two recordings [standard deviations from the mean]",
+        xlabel="minus log odds of a cover, as a search scores it",
         ylabel="density",
         yticks=[],
     )
@@ -138,9 +137,9 @@ def _roc(report: Report) -> Figure:
     for system, distances in report.distances.items():
         d, is_cover = metrics.all_pairs(distances, report.works)
         false, true, _ = roc_curve(is_cover, -d)
-        axes.plot(false, true, lw=2.2 if system == "model" else 1, label=NAMES.get(system, system))
+        axes.plot(false, true, lw=2.2 if system == "search" else 1, label=NAMES.get(system, system))
     axes.plot([0, 1], [0, 1], color="#ccc", ls=":")
-    axes.set(xlabel="other pairs called covers", ylabel="covers found")
+    axes.set(xlabel="false-positive rate", ylabel="recall")
     axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
@@ -149,9 +148,9 @@ def _reliability(bins: list[dict[str, float]]) -> Figure:
     figure = Figure(figsize=(3.6, 3.2))
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="#ccc", ls=":")
-    said, found = ([b[name] for b in bins] for name in ("said", "found"))
-    axes.plot(said, found, "o-", color="#1b6ca8")
-    axes.set(xlabel="probability said", ylabel="share that were covers")
+    predicted, observed = ([b[name] for b in bins] for name in ("predicted", "observed"))
+    axes.plot(predicted, observed, "o-", color="#1b6ca8")
+    axes.set(xlabel="predicted probability", ylabel="share of covers")
     return figure
 
 
@@ -164,6 +163,6 @@ def _curves(epochs: list[dict]) -> Figure:
     left.set(xlabel="epoch", ylabel="loss")
     left.legend(frameon=False)
     right.plot(x, [e["validation_nn_accuracy"] for e in epochs], color="#e07b39")
-    right.set(xlabel="epoch", ylabel="validation nearest neighbour", ylim=(0, 1.02))
+    right.set(xlabel="epoch", ylabel="validation triplet accuracy", ylim=(0, 1.02))
     figure.tight_layout()
     return figure

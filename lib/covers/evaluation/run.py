@@ -1,128 +1,109 @@
-"""One evaluation from arguments to figures: the set, the systems, the rows, the report."""
+"""One evaluation: the set, the systems, rows of `evaluations`, the summary and the report."""
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from pyspark.sql import functions as F
 
-from covers.evaluation import dataset, report
-from covers.evaluation import systems as evaluate
-from covers.evaluation.systems import EvaluationSet
+from covers.evaluation import leaderboard, report, systems
+from covers.evaluation.systems import EvaluationSet, SearchResult
 from covers.io.lake import Lake
-from covers.models import registry
-from covers.models.registry import Network
-from covers.retrieval import alignment, calibration
+from covers.models.model import EmbeddingModel
+from covers.retrieval import calibration, pairs
 from covers.schemas.training_epochs import TRAINING_EPOCHS
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Rows for `evaluations` and the summary for people and programs."""
+    """Rows for `evaluations`, and the summary for people and programs."""
 
     rows: list[tuple]
     summary: dict[str, object]
 
 
-def evaluation_set(lake: Lake, args: argparse.Namespace) -> tuple[EvaluationSet, Network]:
-    """Collect what the arguments name: a data set of the lake, or a manifest."""
-    network = registry.resolve(lake, args.model)
-    systems = {"model": network, "untrained": registry.untrained(network.config["architecture"])}
-    if args.manifest:
-        name = (
-            args.data_set
-            if args.data_set != "evaluation"
-            else Path(args.manifest).resolve().parent.name
-        )
-        return dataset.from_manifest(lake, args.manifest, args.audio_root, name, systems), network
-    return dataset.from_lake(lake, args.data_set, systems), network
-
-
 def evaluate_set(
-    lake: Lake,
-    data: EvaluationSet,
-    network: Network,
-    *,
-    baselines: bool,
-    seed: int,
-    report: str | None,
+    lake: Lake, data: EvaluationSet, *, baselines: bool, seed: int, report_path: str | None = None
 ) -> Evaluated:
-    """Judge every system on the set; write the report where one is asked for."""
-    distances = evaluate.all_distances(data, baselines=baselines)
-    result = evaluate.figures(distances, data.works, seed=seed)
-    differences = evaluate.differences(distances, data.works, "model", seed=seed)
-    evaluation_id = f"{network.model_id}/{data.name}/s{seed}"
-    named = {network.model_id if s == "model" else s: f for s, f in result.items()}
-    rows = evaluate.rows(
-        named, evaluation_id=evaluation_id, data_set=data.name, setting=_setting(network)
+    """Evaluate every system on a set; the model in question is the one called ``model``."""
+    model = data.models["model"]
+    distances, searched = systems.compare_systems(data, baselines=baselines)
+    results = leaderboard.evaluate(distances, data.works, seed=seed)
+    rows = leaderboard.evaluation_rows(
+        results,
+        evaluation_id=f"{model.model_id}/{data.name}/s{seed}",
+        data_set=data.name,
+        setting=_setting(model),
     )
     summary: dict[str, object] = {
-        "data set": f"{data.name}: {len(data.works)} recordings of {len(np.unique(data.works))} works",
-        "model": network.model_id,
-        "read": len(data.works) + lake.n_quarantined,
+        "data_set": data.name,
+        "recordings": len(data.works),
+        "works": len(np.unique(data.works)),
+        "model": model.model_id,
+        "aligned": "alignment" in distances,
+        "coverage": _coverage(searched),
+        "leaderboard": leaderboard.leaderboard(results),
+        "differences": leaderboard.differences(distances, data.works, "search", seed=seed),
+        "systems": results,
     }
-    if network.frame_s and "model_aligned" not in distances:
-        summary["aligned"] = f"no: more than {alignment.MOST:,} recordings"
-    if report:
-        summary["report"] = str(_write_report(lake, data, network, distances, result, Path(report)))
-    listed = evaluate.leaderboard(result)
-    for row in listed:
-        row["system"] = network.model_id if row["system"] == "model" else row["system"]
-    return Evaluated(rows, summary | {"leaderboard": listed, "differences": differences} | result)
+    if len(data.works) > pairs.MAX_RECORDINGS:
+        summary["aligned"] = f"no: more than {pairs.MAX_RECORDINGS:,} recordings"
+    if report_path:
+        page = _report(lake, data, distances, searched, results)
+        summary["report"] = str(report.write(page, Path(report_path)))
+    return Evaluated(rows, summary)
 
 
-def _reliability(network: Network, distances: dict, data: EvaluationSet) -> list[dict]:
-    """Return how right the probabilities of `find_covers` are here; [] where the card has none."""
-    aligned = distances.get("model_aligned")
-    scores: np.ndarray | float = 0.0
-    line = calibration.of_card(network.config, "s_norm_alignment")
-    if line and aligned is not None:
-        scores = -aligned
-    else:
-        line = calibration.of_card(network.config, "s_norm")
-    if not line:
-        return []
-    return calibration.reliability(line.log_odds(evaluate.as_searched(data), scores), data.works)
+def _coverage(searched: SearchResult | None) -> list[dict[str, object]]:
+    """Return the first stage's coverage as rows to print."""
+    shares = searched.coverage if searched else {}
+    return [{"candidates": k, "covers_among_them": round(v, 4)} for k, v in shares.items()]
 
 
-def _setting(network: Network) -> str:
-    return "clip30" if network.config["representation"] == "log_mel" else "whole recordings"
+def _setting(model: EmbeddingModel) -> str:
+    return "clip30" if model.card.representation == "log_mel" else "whole recordings"
 
 
-def _write_report(
-    lake: Lake, data: EvaluationSet, network: Network, distances: dict, result: dict, path: Path
-) -> Path:
-    page = report.Report(
+def _report(
+    lake: Lake,
+    data: EvaluationSet,
+    distances: dict[str, np.ndarray],
+    searched: SearchResult | None,
+    results: leaderboard.Results,
+) -> report.Report:
+    model, works = data.models["model"], data.works
+    odds, is_cover = (
+        systems.candidate_pairs(searched, works) if searched else (np.empty(0), np.empty(0, bool))
+    )
+    return report.Report(
         title=f"Does the network find covers? {data.name}",
         question=(
-            f"{len(data.works)} recordings of {len(np.unique(data.works))} works that the network was not "
-            "trained on: for each recording, are the other versions of its work nearer than all other recordings?"
+            f"{len(works)} recordings of {len(np.unique(works))} works that the network was not "
+            "trained on. Each is a query: are the other versions of its work ranked before all other "
+            "recordings?"
         ),
-        answer=report.verdict(result),
-        result=result,
+        answer=report.verdict(results),
+        results=results,
         distances=distances,
-        works=data.works,
-        wrong=evaluate.false_positives(distances["model"], data),
-        epochs=_epochs(lake, network.model_id),
-        reliability=_reliability(network, distances, data),
+        works=works,
+        false_positives=systems.false_positives(distances["search"], data),
+        epochs=_epochs(lake, model.model_id),
+        coverage=_coverage(searched),
+        reliability=calibration.reliability(odds, is_cover) if is_cover.any() else [],
         facts={
-            "model": network.model_id,
-            "settings": {k: v for k, v in network.config.items() if v is not None},
+            "model": model.model_id,
+            "card": {k: v for k, v in model.card.to_dict().items() if v is not None},
             "Delta versions read": {
                 k: v for k, v in lake.inputs.items() if not str(k).startswith("file")
             },
         },
     )
-    return report.write(page, path)
 
 
 def _epochs(lake: Lake, model_id: str) -> list[dict]:
     if not lake.exists(TRAINING_EPOCHS):
         return []
-    rows = (
-        lake.read(TRAINING_EPOCHS).where(F.col("model_id") == model_id).orderBy("epoch").collect()
-    )
-    return [r.asDict() for r in rows]
+    rows = lake.read(TRAINING_EPOCHS).where(F.col("model_id") == model_id).orderBy("epoch")
+    return [r.asDict() for r in rows.collect()]

@@ -1,185 +1,215 @@
-"""Every system on one set: distances, figures, intervals, rows of `evaluations`."""
+"""Every system on one evaluation set: what a search returns, the exhaustive comparison, baselines.
+
+*Conventions.* Distances are (n, n), row = query, smaller is nearer. Systems:
+
+``search``            what `find_covers` ranks: candidates, S-norm, alignment, probability
+``exhaustive``        every two recordings compared by track, segments and alignment, all S-normalised
+``exhaustive_raw``    the same by track and segments, neither normalised nor aligned
+``track``             track embeddings with S-norm: the first stage of a search
+``alignment``         alignment of frames alone, not normalised
+``qmax``, ``qmax_s_norm``, ``fourier2d``, ``raw_features``   baselines; ``exhaustive_qmax`` is fused with Qmax
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from covers.evaluation import metrics
-from covers.evaluation.bootstrap import bootstrap, paired_difference
-from covers.retrieval import alignment, scoring
-from covers.retrieval.baselines import fourier2d, qmax
-from covers.retrieval.hearing import Heard
+from covers.models.model import EmbeddingModel
+from covers.retrieval import alignment, pairs
+from covers.retrieval.baselines import fourier2d, qmax, raw_features
+from covers.retrieval.embedding import TrackEmbeddings
+from covers.retrieval.reference_reader import reference_set_of
+from covers.retrieval.reference_set import (
+    N_CANDIDATES,
+    Metadata,
+    PairSimilarities,
+    ReferenceSet,
+)
+from covers.retrieval.scoring import ALIGNMENT_WEIGHT, to_distance
 
-N_DRAWS = 100
-COSTS = {"n_parameters": "parameters", "training_s": "training [s]", "embedding_s": "a song [s]"}
+COVERAGE_AT = (10, 50, 100, 500)
 
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """Recordings of known works, and what the systems need of them."""
+    """Recordings of known works, in one order, and what the systems need of them.
+
+    Parameters
+    ----------
+    name : str
+    recording_ids, titles : list of str
+    works : np.ndarray, shape (n,)
+    chromas : list of np.ndarray, shape (36, T)
+    models : mapping of str to EmbeddingModel
+        By the name of the system.
+    embeddings : mapping of str to list of TrackEmbeddings
+        Of the same names.
+    """
 
     name: str
     recording_ids: list[str]
     titles: list[str]
     works: np.ndarray
     chromas: list[np.ndarray]
-    heard: dict[str, tuple[list[Heard], int]] = field(default_factory=dict)  # system: …, rolls
+    models: Mapping[str, EmbeddingModel] = field(default_factory=dict)
+    embeddings: Mapping[str, list[TrackEmbeddings]] = field(default_factory=dict)
 
 
-def all_distances(data: EvaluationSet, *, baselines: bool = True) -> dict[str, np.ndarray]:
-    """Return the distance matrix of every system: the networks', no model, baselines, fusion.
+@dataclass(frozen=True)
+class SearchResult:
+    """What searching with each recording of a set among the others gives.
 
-    Distances of networks are `scoring.s_normalized`: a hub, near to everything, is nobody's cover for
-    that; where windows were heard, those of `alignment` have a part in them. ``model_plain`` is the model
-    without both, and ``qmax_standardized`` is Qmax hubs corrected. Where the model compares more than wholes,
-    ``model_whole`` is by wholes alone, corrected as a search corrects them; ``model_aligned`` is by alignment
-    alone, not corrected.
+    Parameters
+    ----------
+    distances : np.ndarray, shape (n, n)
+        Minus log odds of candidates, or their fused scores; other recordings come after them.
+    log_odds : np.ndarray, shape (n, n), or None
+        NaN where a recording was not a candidate.
+    coverage : mapping of int to float
+        Share of the covers among the first K of the first stage.
     """
-    plain = {name: scoring.of_heard(*heard) for name, heard in data.heard.items()}
-    aligned = {
-        name: alignment.distances(*heard)
-        for name, heard in data.heard.items()
-        if heard[0][0].windows is not None
-    }
-    found = {name: _best(d, aligned.get(name)) for name, d in plain.items()}
-    found["no_model"] = scoring.of_tensors(data.chromas)
-    if "model" in plain:
-        found["model_plain"] = plain["model"]
-        if data.heard["model"][0][0].stretches or "model" in aligned:
-            found["model_whole"] = as_searched(data)
-        if "model" in aligned:
-            found["model_aligned"] = aligned["model"]
+
+    distances: np.ndarray
+    log_odds: np.ndarray | None
+    coverage: Mapping[int, float]
+
+
+def compare_pairs(embeddings: Sequence[TrackEmbeddings]) -> PairSimilarities:
+    """Return the similarities of every query to every candidate; not aligned beyond a set's limit."""
+    tracks = np.stack([e.track for e in embeddings])
+    similar = pairs.track_similarities(tracks, embeddings[0].n_transpositions)
+    segments = pairs.segment_similarities(embeddings) if embeddings[0].segments else None
+    aligned = None
+    if embeddings[0].frames is not None and len(embeddings) <= pairs.MAX_RECORDINGS:
+        aligned = alignment.alignment_scores(embeddings)
+    return PairSimilarities(similar, segments, aligned)
+
+
+def search_all(
+    model: EmbeddingModel,
+    embeddings: Sequence[TrackEmbeddings],
+    works: np.ndarray,
+    similarities: PairSimilarities,
+) -> SearchResult:
+    """Search with every recording among all others, by the steps of `find_covers`."""
+    references = reference_set(model, embeddings, similarities)
+    n = len(embeddings)
+    distances, odds = np.zeros((n, n)), np.full((n, n), np.nan)
+    found: dict[int, list[float]] = {k: [] for k in COVERAGE_AT}
+    for query, own in enumerate(embeddings):
+        first = references.candidates(own, n, exclude=query)
+        is_cover = works[first.rows] == works[query]
+        if is_cover.any():
+            for k, shares in found.items():
+                shares.append(float(is_cover[:k].sum() / is_cover.sum()))
+        rows = first.rows[:N_CANDIDATES]
+        scored = references.score(own, rows, exclude=query)
+        distances[query, rows] = scored.badness
+        if scored.log_odds is not None:
+            odds[query, rows] = scored.log_odds
+        rest = first.rows[N_CANDIDATES:]  # in the first stage's order, after all candidates
+        distances[query, rest] = scored.badness.max(initial=0.0) + 1 + np.arange(len(rest))
+    coverage = {k: float(np.mean(shares)) for k, shares in found.items()}
+    return SearchResult(distances, None if np.isnan(odds).all() else odds, coverage)
+
+
+def reference_set(
+    model: EmbeddingModel, embeddings: Sequence[TrackEmbeddings], similarities: PairSimilarities
+) -> ReferenceSet:
+    """Return a set's recordings as references for one another."""
+    named = {str(i): e for i, e in enumerate(embeddings)}
+    references = reference_set_of(named, model, dict.fromkeys(named, Metadata()))
+    return references.with_precomputed(similarities)
+
+
+def exhaustive(similarities: PairSimilarities) -> np.ndarray:
+    """Return the distances of the exhaustive system: S-norm on both sides, alignment included."""
+    plain = exhaustive_raw(similarities)
+    if similarities.alignment is None:
+        return pairs.s_normalize(plain)
+    weights = (1 - ALIGNMENT_WEIGHT, ALIGNMENT_WEIGHT)
+    return pairs.fuse(plain, -similarities.alignment, weights=weights)
+
+
+def exhaustive_raw(similarities: PairSimilarities) -> np.ndarray:
+    """Return distances by track and segment embeddings, not normalised."""
+    if similarities.segments is None:
+        return pairs.symmetrize(to_distance(similarities.track))
+    return pairs.symmetrize(to_distance((similarities.track + similarities.segments) / 2))
+
+
+def compare_systems(
+    data: EvaluationSet, *, baselines: bool = True
+) -> tuple[dict[str, np.ndarray], SearchResult | None]:
+    """Return the distances of every system, and the search by the model called ``model``.
+
+    Every other model of the set is a system of its own name: a search by it.
+    """
+    distances: dict[str, np.ndarray] = {}
+    result = None
+    for name, model in data.models.items():
+        embeddings = data.embeddings[name]
+        similarities = compare_pairs(embeddings)
+        searched = search_all(model, embeddings, data.works, similarities)
+        if name != "model":
+            distances[name] = searched.distances
+            continue
+        result = searched
+        distances["search"] = searched.distances
+        distances["exhaustive"] = exhaustive(similarities)
+        distances["exhaustive_raw"] = exhaustive_raw(similarities)
+        tracks = np.stack([e.track for e in embeddings])
+        distances["track"] = pairs.track_s_norm(tracks, embeddings[0].n_transpositions)
+        if similarities.alignment is not None:
+            distances["alignment"] = -similarities.alignment
+    distances["raw_features"] = raw_features.distances(data.chromas)
     if baselines:
-        found["fourier2d"] = fourier2d.distances(data.chromas)
-        found["qmax"] = qmax.distances(data.chromas)
-        found["qmax_standardized"] = scoring.s_normalized(found["qmax"])
-        if "model" in plain:
-            found["model_qmax"] = scoring.fuse(found["model"], found["qmax"])
-    return found
+        distances["fourier2d"] = fourier2d.distances(data.chromas)
+        distances["qmax"] = qmax.distances(data.chromas)
+        distances["qmax_s_norm"] = pairs.s_normalize(distances["qmax"])
+        if "exhaustive" in distances:
+            both = distances["exhaustive"], distances["qmax"]
+            distances["exhaustive_qmax"] = pairs.fuse(*both)
+    return distances, result
 
 
-def as_searched(data: EvaluationSet) -> np.ndarray:
-    """Return the model's distances as `find_covers` has them: deviations, by wholes alone."""
-    heard, n_transpositions = data.heard["model"]
-    return scoring.as_searched(np.stack([x.wholes for x in heard]), n_transpositions)
-
-
-def _best(plain: np.ndarray, aligned: np.ndarray | None) -> np.ndarray:
-    """Return a network's distances, hubs corrected, with those of alignment where there are any."""
-    if aligned is None:
-        return scoring.s_normalized(plain)
-    return scoring.fuse(plain, aligned, weights=(1 - alignment.WEIGHT, alignment.WEIGHT))
-
-
-def figures(
-    distances: dict[str, np.ndarray], works: np.ndarray, *, seed: int
-) -> dict[str, dict[str, dict]]:
-    """Return system -> metric -> {value, low, high, n}; chance is exact and beside them."""
-    asked = works[metrics.queries(works)]
-    result: dict[str, dict[str, dict]] = {}
-    for system, per_query in {
-        "chance": metrics.chance(works),
-        **{s: metrics.per_query(d, works) for s, d in distances.items()},
-    }.items():
-        result[system] = {m: _with_interval(v, asked, seed) for m, v in per_query.items()}
-    for system, d in distances.items():
-        for name, value in metrics.pairs(d, works).items():
-            result[system][name] = figure(value, len(works) * (len(works) - 1) // 2)
-        draws = metrics.writeup_draws(d, works, n_draws=N_DRAWS, seed=seed)
-        for name, values in draws.items():
-            low, high = np.percentile(values, [2.5, 97.5])
-            result[system][f"writeup_{name}"] = {
-                "value": float(values.mean()),
-                "low": float(low),
-                "high": float(high),
-                "n": len(np.unique(asked)),
-            }
-    return result
-
-
-def figure(value: float, n: int = 1) -> dict:
-    """Return a figure that has no interval."""
-    return {"value": value, "low": None, "high": None, "n": n}
-
-
-def _with_interval(values: np.ndarray, works: np.ndarray, seed: int) -> dict:
-    interval = bootstrap(values, works, seed=seed)
-    return {"value": interval.value, "low": interval.low, "high": interval.high, "n": len(values)}
-
-
-def differences(
-    distances: dict[str, np.ndarray], works: np.ndarray, system: str, *, seed: int
-) -> list[dict]:
-    """Return MAP of one system minus MAP of each other, by paired bootstrap."""
-    asked = works[metrics.queries(works)]
-    own = metrics.per_query(distances[system], works)["map"]
+def false_positives(
+    distances: np.ndarray, data: EvaluationSet, n: int = 10
+) -> list[dict[str, object]]:
+    """Return the nearest pairs that are not covers, and where their chroma matches best (Qmax)."""
+    mean = (distances + distances.T) / 2
+    i, j = np.triu_indices(len(data.works), 1)
+    is_non_cover = data.works[i] != data.works[j]
+    order = np.argsort(mean[i, j][is_non_cover])[:n]
     rows = []
-    for other, d in distances.items():
-        if other != system:
-            interval = paired_difference(own, metrics.per_query(d, works)["map"], asked, seed=seed)
-            rows.append(
-                {
-                    "MAP difference to": other,
-                    "value": interval.value,
-                    "low": interval.low,
-                    "high": interval.high,
-                }
-            )
+    for a, b in zip(i[is_non_cover][order], j[is_non_cover][order], strict=True):
+        spans = qmax.matching_spans(*(qmax.fold_frames(data.chromas[x]) for x in (a, b)))
+        rows.append(
+            {
+                "recording_a": data.recording_ids[a],
+                "title_a": data.titles[a],
+                "recording_b": data.recording_ids[b],
+                "title_b": data.titles[b],
+                "distance": float(mean[a, b]),
+                "span_a": spans[0],
+                "span_b": spans[1],
+            }
+        )
     return rows
 
 
-def leaderboard(result: dict[str, dict[str, dict]]) -> list[dict]:
-    """Return one row a system, best MAP first, ready to print; with costs where any system has them."""
-    order = sorted(result, key=lambda s: -result[s]["map"]["value"])
-    shown = {
-        "map": "MAP",
-        "triplet_accuracy": "nearest neighbour",
-        "p_at_1": "P@1",
-        "mr1": "MR1",
-        "hit_at_10": "hit@10",
-    }
-    shown |= {m: title for m, title in COSTS.items() if any(m in of for of in result.values())}
-    return [
-        {"system": s}
-        | {title: _cell(result[s][m]) if m in result[s] else "" for m, title in shown.items()}
-        for s in order
-    ]
+def candidate_pairs(result: SearchResult, works: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (log odds, is cover) of all pairs of query and candidate; empty without calibration."""
+    if result.log_odds is None:
+        return np.empty(0), np.empty(0, bool)
+    i, j = np.nonzero(~np.isnan(result.log_odds))
+    return result.log_odds[i, j], works[i] == works[j]
 
 
-def _cell(figure: dict) -> str:
-    if figure["low"] is None:
-        return f"{figure['value']:,.0f}" if figure["value"] > 20 else f"{figure['value']:.3f}"
-    digits = 1 if figure["value"] > 1.5 else 3
-    return f"{figure['value']:.{digits}f} ({figure['low']:.{digits}f}-{figure['high']:.{digits}f})"
-
-
-def rows(
-    result: dict[str, dict[str, dict]], *, evaluation_id: str, data_set: str, setting: str
-) -> list[tuple]:
-    """Return rows of `evaluations`; figures that are not finite are left out."""
-    return [
-        (evaluation_id, data_set, setting, system, metric, f["value"], f["low"], f["high"], f["n"])
-        for system, by_metric in result.items()
-        for metric, f in by_metric.items()
-        if np.isfinite(f["value"])
-    ]
-
-
-def false_positives(distances: np.ndarray, data: EvaluationSet, n: int = 10) -> list[dict]:
-    """Return the nearest pairs that are not covers, and where they are most alike."""
-    i, j = np.triu_indices(len(data.works), 1)
-    others = data.works[i] != data.works[j]
-    order = np.argsort(distances[i, j][others])[:n]
-    return [
-        {
-            "recording": data.recording_ids[a],
-            "title": data.titles[a],
-            "taken for": data.recording_ids[b],
-            "its title": data.titles[b],
-            "distance": float(distances[a, b]),
-        }
-        | qmax.match(data.chromas[a], data.chromas[b])
-        for a, b in zip(i[others][order], j[others][order], strict=True)
-    ]
+def queries_of(data: EvaluationSet) -> np.ndarray:
+    """Return the works of the set's queries: recordings that have a cover in it."""
+    return data.works[metrics.queries(data.works)]

@@ -7,10 +7,13 @@ it gives another number of rows: a reader that loses rows must never pass for a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from covers.errors import InputError
 
 Batch = dict[str, np.ndarray]
 
@@ -87,3 +90,51 @@ _READ: dict[str, Callable[[Snapshot, list[str]], Iterator[Batch]]] = {
     "arrow": _read_arrow,
 }
 READERS = tuple(_READ)
+
+
+def open_snapshot(uri: str, version: int | None = None) -> Snapshot | None:
+    """Return the files of one version of a table, by default the newest; None where there is no table.
+
+    Raises
+    ------
+    InputError
+        If the table has deletion vectors: readers of raw files would see deleted rows.
+    """
+    from deltalake import DeltaTable
+
+    location = uri.removeprefix("file:")
+    if not DeltaTable.is_deltatable(location):
+        return None
+    table = DeltaTable(location, version=version)
+    name = location.rstrip("/").rsplit("/", 1)[-1]
+    if table.metadata().configuration.get("delta.enableDeletionVectors") == "true":
+        raise InputError(
+            f"table {name} must have deletion vectors off, got them on; run ALTER TABLE "
+            "… SET TBLPROPERTIES ('delta.enableDeletionVectors' = false) and REORG … APPLY"
+        )
+    actions = table.get_add_actions(flatten=True)
+    n_rows = sum(actions.column("num_records").to_pylist())
+    return Snapshot(name, table.version(), tuple(sorted(table.file_uris())), n_rows)
+
+
+def read_matching(
+    snapshot: Snapshot, columns: list[str], matching: Mapping[str, Collection[str]]
+) -> list[dict[str, Any]]:
+    """Return the rows whose columns have one of these values each, as dicts."""
+    import pyarrow.compute as pc
+    import pyarrow.dataset as ds
+
+    if not snapshot.n_rows:
+        return []
+    condition: Any = None
+    for column, values in matching.items():
+        one = pc.field(column).isin(list(values))
+        condition = one if condition is None else condition & one
+    return ds.dataset(list(snapshot.paths)).to_table(columns=columns, filter=condition).to_pylist()
+
+
+def is_delta_table(uri: str) -> bool:
+    """Tell whether there is a Delta table."""
+    from deltalake import DeltaTable
+
+    return DeltaTable.is_deltatable(uri.removeprefix("file:"))

@@ -13,14 +13,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from delta.tables import DeltaTable
-from deltalake import DeltaTable as ArrowDeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
 from covers.errors import InputError
 from covers.io import upsert
-from covers.io.delta_reader import Snapshot
+from covers.io.delta_reader import Snapshot, open_snapshot
 from covers.io.upsert import check_columns, retry_on_conflict
 from covers.schemas.table import Table
 
@@ -204,15 +203,10 @@ class Lake:
         """
         version = self._pinned(table, version)
         location = self._delta(table).detail().select("location").collect()[0][0]
-        arrow = ArrowDeltaTable(location.removeprefix("file:"), version=version)
-        if arrow.metadata().configuration.get("delta.enableDeletionVectors") == "true":
-            raise InputError(
-                f"table {table.name} must have deletion vectors off, got them on; run ALTER TABLE "
-                "… SET TBLPROPERTIES ('delta.enableDeletionVectors' = false) and REORG … APPLY"
-            )
-        actions = arrow.get_add_actions(flatten=True)
-        n_rows = sum(actions.column("num_records").to_pylist())
-        return Snapshot(table.name, version, tuple(sorted(arrow.file_uris())), n_rows)
+        snapshot = open_snapshot(location, version)
+        if snapshot is None:
+            raise InputError(f"table {table.name} must be a Delta table, got none at {location!r}")
+        return snapshot
 
     def _pinned(self, table: Table, version: int | None) -> int:
         """Return the version to read, and note it as an input."""

@@ -1,4 +1,4 @@
-"""Covernets that were trained apart, as one: their backbones side by side under a whitened head."""
+"""Ensembles of CoverNets that were trained apart: their backbones under one whitened head."""
 
 from __future__ import annotations
 
@@ -7,68 +7,45 @@ from typing import Any
 
 import numpy as np
 import torch
-from pyspark.sql import functions as F
 
-from covers.audio import quantize, spectrograms_table
 from covers.errors import InputError
-from covers.io.lake import Lake
-from covers.models.networks import CoverNet, join_backbones
-from covers.models.registry import Network
-from covers.models.whitening import whiten
-from covers.schemas.recordings import RECORDINGS
-from covers.schemas.spectrograms import SPECTROGRAMS
-from covers.training.config import PRESETS
-from covers.training.dataset import crop
+from covers.models.covernet import CoverNet, join_backbones
+from covers.models.model import EmbeddingModel
 
 
-def crops(lake: Lake, seconds: float, n: int, seed: int) -> np.ndarray:
-    """Return crops (n, 36, T) of as many recordings of split train, drawn by the seed.
+def build_ensemble(models: Sequence[EmbeddingModel], crops: np.ndarray) -> CoverNet:
+    """Return the models' backbones under one head, whitened by crops.
 
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
-    train = lake.read(RECORDINGS).where("split = 'train'").select("recording_id")
-    chroma = spectrograms_table.select_parameters(lake.read(SPECTROGRAMS), "chroma")
-    drawn = F.xxhash64("recording_id", "segment", F.lit(seed))
-    rows = chroma.join(train, "recording_id", "left_semi").orderBy(drawn, "recording_id").limit(n)
-    rng, made = np.random.default_rng(seed), []
-    for row in rows.toLocalIterator():
-        n_frames = max(1, round(seconds * row["frames_per_second"]))
-        made.append(crop(quantize.tensor_of_row(row), n_frames, rng))
-    if not made:
-        raise InputError(
-            "recordings of split train must have spectrograms to whiten by, got none; run "
-            "decode_audio or synthesize_versions --form direct"
-        )
-    return np.stack(made)
-
-
-def config_of(networks: Sequence[Network]) -> dict[str, Any]:
-    """Return the settings of the joined network: not what a part's card says of its distances."""
-    crop_s = networks[0].config["crop_s"]
-    parts = [network.model_id for network in networks]
-    return PRESETS["covernet"].to_dict() | {"crop_s": crop_s, "joined": parts}
-
-
-def joined(networks: Sequence[Network], crops: np.ndarray) -> CoverNet:
-    """Return the networks' backbones under one head, whitened by crops (n, 36, T).
+    Parameters
+    ----------
+    models : sequence of EmbeddingModel
+    crops : np.ndarray, shape (n, 36, T), float32
+        Chroma of training recordings.
 
     Raises
     ------
     InputError
-        If one of them is no covernet.
+        If a model is not a CoverNet.
     """
-    nets = []
-    for network in networks:
-        net = network.net
-        if not isinstance(net, CoverNet):
+    networks = []
+    for model in models:
+        module = model.module
+        if not isinstance(module, CoverNet):
             raise InputError(
-                f"models to join must be covernets, got {network.model_id!r} of kind "
-                f"{network.config['network']}"
+                f"models of an ensemble must be covernets, got {model.model_id!r} of architecture "
+                f"{model.card.architecture}"
             )
-        nets.append(net)
-    together = join_backbones(nets).eval()
-    whiten(together, torch.from_numpy(crops).split(64))
-    return together
+        networks.append(module)
+    ensemble = join_backbones(networks).eval()
+    ensemble.whiten_head(torch.from_numpy(crops).split(64))
+    return ensemble
+
+
+def ensemble_config(models: Sequence[EmbeddingModel]) -> dict[str, Any]:
+    """Return the card of an ensemble. Windows and calibration of its members do not hold for it."""
+    return {
+        "architecture": "covernet",
+        "representation": "chroma",
+        "crop_s": models[0].card.crop_s,
+        "ensemble_of": [model.model_id for model in models],
+    }

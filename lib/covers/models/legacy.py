@@ -16,10 +16,9 @@ CARD = {  # key of a model's card or settings: what it is called now
     "class_weight": "ce_loss_weight", "best_pairs": "top_k_pairs", "segments": "n_segments",
     "weights": "init_weights",
 }  # fmt: skip
-CALIBRATION = {
-    "deviation": "s_norm", "deviation and alignment": "s_norm_alignment",
-    "distance and alignment": "distance_alignment",
-}  # fmt: skip
+# Lines of earlier versions that took the raw alignment score have no equivalent and are dropped.
+CALIBRATION = {"deviation": "s_norm", "distance and alignment": "distance_alignment"}
+DROPPED = {"deviation and alignment"}
 CALIBRATION_LINE = {"n_others": "n_non_covers", "slope_of_alignment": "alignment_slope"}
 VERSION_SPEC = {  # fields of a version's spec, in `recordings.spec`
     "lift": "key_change", "scoops": "pitch_slides", "altered": "pitch_perturbation", "room": "reverb",
@@ -46,7 +45,9 @@ def card(stored: Mapping[str, Any]) -> dict[str, Any]:
         found["samples_per_class"] = 2 * n_pairs if n_pairs > 1 else 0
     if isinstance(found.get("calibration"), Mapping):
         lines = found["calibration"].items()
-        found["calibration"] = {CALIBRATION.get(name, name): line for name, line in lines}
+        found["calibration"] = {
+            CALIBRATION.get(name, name): line for name, line in lines if name not in DROPPED
+        }
     return found
 
 

@@ -1,8 +1,10 @@
-"""The last step of covernet's training: a head by which all that its blocks tell counts alike.
+"""Whitening of CoverNet's head: every direction of the pooled features counts alike.
 
-What the blocks tell of recordings (`CoverNet.spread`) differs most in few directions that many songs
-share. A head that is the inverse root of the covariance, at each frequency around the pitch circle for
-itself, evens them out, and rolls with its input as the blocks do. It needs no works, only recordings.
+Pooled features vary most in a few directions that many songs share. The head becomes the inverse square
+root of their covariance, computed at each frequency around the pitch circle, so that it stays equivariant
+to transposition. It needs recordings, but no works.
+
+*Conventions.* Pooled features are (B, channels, 12), as `CoverNet.temporal_std` returns them.
 
 References
 ----------
@@ -13,25 +15,31 @@ whitening." ECCV 2012.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import torch
 
-from covers.models.networks import CoverNet
+if TYPE_CHECKING:
+    from covers.models.covernet import CoverNet
 
-SHARE = 0.1  # of the mean variance, added to every one: what hardly differs is mostly chance
+# Share of the mean variance added to every eigenvalue: directions that hardly vary are mostly noise.
+REGULARIZATION = 0.1
 
 
 @torch.no_grad()
-def whiten(network: CoverNet, batches: Iterable[torch.Tensor], share: float = SHARE) -> None:
-    """Give a covernet the head that whitens what its blocks tell of ``batches``.
+def whiten(
+    network: CoverNet, batches: Iterable[torch.Tensor], regularization: float = REGULARIZATION
+) -> None:
+    """Replace a CoverNet's head by a whitening transform of its pooled features.
 
-    Where the head is narrower than that, it keeps the directions that vary most.
+    A head narrower than the features keeps the directions of largest variance.
 
     Parameters
     ----------
-    network : CoverNet, in mode eval
-    batches : tensors (B, 36, T), on the network's device
-    share : float, above 0
+    network : CoverNet, in eval mode
+    batches : iterable of tensors (B, 36, T), on the network's device
+    regularization : float, above 0
+        Share of the mean variance added to every variance.
 
     Raises
     ------
@@ -40,21 +48,23 @@ def whiten(network: CoverNet, batches: Iterable[torch.Tensor], share: float = SH
     """
     moment, n = torch.zeros(()), 0
     for x in batches:
-        z = torch.fft.rfft(network.spread(x).cpu().double(), dim=2)
+        z = torch.fft.rfft(network.temporal_std(x).cpu().double(), dim=2)
         moment, n = moment + torch.einsum("bcf,bdf->fcd", z.conj(), z), n + len(x)
     if not n:
         raise ValueError("batches must hold recordings to whiten by, got none")
     head = network.head
-    head.weight.copy_(_inverse_root(moment / n, head.out_channels, share)[..., None])
+    head.weight.copy_(_inverse_root(moment / n, head.out_channels, regularization)[..., None])
 
 
-def _inverse_root(moment: torch.Tensor, d: int, share: float) -> torch.Tensor:
-    """Return the weights (d, c, 12) of a `CircularPitchConv` that whitens the moments (7, c, c)."""
-    values, vectors = torch.linalg.eigh(moment[1:])  # 0, the mean over pitch classes, is left out
+def _inverse_root(moment: torch.Tensor, d: int, regularization: float) -> torch.Tensor:
+    """Return the weights (d, c, 12) of a `CircularPitchConv` that whitens second moments (7, c, c)."""
+    # Frequency 0, the mean over pitch classes, is removed by the network anyway.
+    values, vectors = torch.linalg.eigh(moment[1:])
+    # Eigenvectors have a free phase. It is fixed by their largest entry; at frequency 6 it must be real.
     largest = vectors.gather(1, vectors.abs().argmax(dim=1, keepdim=True))
-    vectors = vectors * largest.conj() / largest.abs()  # any phase would do; at 6 it must be real
-    scale = (values.clamp(min=0) + share * values.mean()) ** -0.5
-    # On all c: the root itself, which turns nothing. Narrower: along the directions kept.
+    vectors = vectors * largest.conj() / largest.abs()
+    scale = (values.clamp(min=0) + regularization * values.mean()) ** -0.5
+    # With all directions kept, the symmetric root, whose basis does not turn with rounding errors.
     back = vectors.mH if d == len(vectors[0]) else torch.eye(d, dtype=vectors.dtype)
     roots = (vectors[..., -d:] * scale[:, None, -d:]) @ back
     roots = torch.cat([torch.zeros(1, *roots.shape[1:]), roots])

@@ -1,122 +1,34 @@
-"""From a distance to a probability: how sure is it that two recordings are covers?
+"""From scores to the probability that two recordings are covers of one work.
 
-*Conventions.* Distance is that of `covers.models.similarity`, 0 to 2, or, where a cohort is known, its
-deviation (`covers.retrieval.score_norm`): what is near among old tunes is far among pop songs. The odds of covers
-are exp(intercept + slope * distance) where covers and others are equally many; what was known before
-listening (`prior`) multiplies them. It is fitted on pairs of works that the network was not trained
-on, every work with the same weight.
+*Conventions.* Log odds are linear in the scores (`covers.models.card.Calibration`), for covers and
+non-covers in equal numbers; the prior is added afterwards. Lines are fitted on pairs of works that the
+network was not trained on.
 
 References
 ----------
-Platt. "Probabilistic outputs for support vector machines." 1999.
+Platt. "Probabilistic outputs for support vector machines." 1999. DeGroot, Fienberg. "The comparison and
+evaluation of forecasters." The Statistician 1983 (reliability diagrams).
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
+from covers.models.card import Calibration
+
 EVEN = 0.5
-
-
-KINDS = ("distance", "s_norm", "distance_alignment", "s_norm_alignment")
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """The line from a distance, and the score of an alignment where there is one, to the log of the odds."""
-
-    slope: float
-    intercept: float
-    n_covers: int
-    n_others: int
-    slope_of_alignment: float = 0.0
-
-    def log_odds(self, distances: np.ndarray, scores: np.ndarray | float = 0.0) -> np.ndarray:
-        """Return the log of the odds of covers, where covers and others are equally many."""
-        return self.intercept + self.slope * distances + self.slope_of_alignment * scores
-
-    def to_dict(self) -> dict[str, float]:
-        """Return plain data, ready for JSON."""
-        return asdict(self)
+KINDS = ("distance", "s_norm", "distance_alignment", "fused")
 
 
 def probability(log_odds: np.ndarray, prior: float = EVEN) -> np.ndarray:
-    """Return how probable covers are at these odds and so much known before listening, 0 to 1."""
+    """Return probabilities, 0 to 1, of log odds at even prior odds and of a prior probability."""
     return expit(log_odds + logit(prior))
 
 
-def of_card(config: Mapping[str, Any], kind: str) -> Calibration | None:
-    """Return the calibration of one of `KINDS` that a model's card has, if any."""
-    said = (config.get("calibration") or {}).get(kind)
-    return Calibration(**said) if said else None
-
-
-def fit(distances: np.ndarray, works: np.ndarray, scores: np.ndarray | None = None) -> Calibration:
-    """Fit on all pairs of a set of known works.
-
-    Parameters
-    ----------
-    distances : np.ndarray, shape (n, n)
-    works : np.ndarray, shape (n,)
-    scores : np.ndarray, shape (n, n), optional
-        Of alignment.
-
-    Raises
-    ------
-    ValueError
-        If there is no pair of covers, or none of others.
-    """
-    i, j = np.triu_indices(len(works), 1)
-    same = works[i] == works[j]
-    if not 0 < same.sum() < len(same):
-        raise ValueError(
-            f"works must give pairs of both kinds, got {same.sum()} covers of {len(same)} pairs"
-        )
-    told = np.stack([x[i, j] for x in (distances, scores) if x is not None], axis=1)
-    line = LogisticRegression(C=1e6, class_weight="balanced", max_iter=1000).fit(told, same)
-    slope, *slope_of_alignment = (float(x) for x in line.coef_[0])
-    n = int(same.sum())
-    return Calibration(slope, float(line.intercept_[0]), n, len(same) - n, *slope_of_alignment)
-
-
-def reliability(log_odds: np.ndarray, works: np.ndarray, n_bins: int = 5) -> list[dict[str, float]]:
-    """Return, by how probable covers were called, how often they were: bins of equal width.
-
-    ``log_odds`` is (n, n), `Calibration.log_odds` of all pairs.
-
-    Covers and others have the same weight together, as in `fit`; a bin that no pair is in is left out.
-
-    References
-    ----------
-    DeGroot, Fienberg. "The comparison and evaluation of forecasters." The Statistician 1983.
-    """
-    i, j = np.triu_indices(len(works), 1)
-    same, said = works[i] == works[j], probability(log_odds[i, j])
-    weight = np.where(same, 0.5 / max(same.sum(), 1), 0.5 / max((~same).sum(), 1))
-    bins = np.minimum((said * n_bins).astype(int), n_bins - 1)
-    rows = []
-    for number in np.unique(bins):
-        of = bins == number
-        total = float(weight[of].sum())
-        rows.append(
-            {
-                "said": float(weight[of] @ said[of]) / total,
-                "found": float(weight[of] @ same[of]) / total,
-                "n": int(of.sum()),
-                "n_covers": int((of & same).sum()),
-            }
-        )
-    return rows
-
-
 def prior_among(n_candidates: int) -> float:
-    """Return the prior of each of many candidates: one cover, or none, is expected among them.
+    """Return the prior of each of n candidates: one cover, or none, is expected among them.
 
     Examples
     --------
@@ -124,3 +36,79 @@ def prior_among(n_candidates: int) -> float:
     (0.5, 0.01)
     """
     return 1 / (n_candidates + 1)
+
+
+def fit(
+    scores: np.ndarray, is_cover: np.ndarray, alignment: np.ndarray | None = None
+) -> Calibration:
+    """Fit a line on pairs, covers and non-covers with equal total weight.
+
+    Parameters
+    ----------
+    scores : np.ndarray, shape (n_pairs,)
+        Distances, S-norm or fused scores.
+    is_cover : np.ndarray, shape (n_pairs,), bool
+    alignment : np.ndarray, shape (n_pairs,), optional
+        Alignment scores.
+
+    Raises
+    ------
+    ValueError
+        If there is no pair of covers, or none of non-covers.
+    """
+    if not 0 < is_cover.sum() < len(is_cover):
+        raise ValueError(
+            f"works must give pairs of both kinds, got {is_cover.sum()} covers of {len(is_cover)} pairs"
+        )
+    features = np.stack([x for x in (scores, alignment) if x is not None], axis=1)
+    line = LogisticRegression(C=1e6, class_weight="balanced", max_iter=1000).fit(features, is_cover)
+    slope, *alignment_slope = (float(x) for x in line.coef_[0])
+    n = int(is_cover.sum())
+    return Calibration(slope, float(line.intercept_[0]), n, len(is_cover) - n, *alignment_slope)
+
+
+def fit_works(scores: np.ndarray, works: np.ndarray) -> Calibration:
+    """Fit a line on every two recordings of known works, from scores (n, n); the upper triangle is used.
+
+    Raises
+    ------
+    ValueError
+        As `fit` does.
+    """
+    i, j = np.triu_indices(len(works), 1)
+    return fit(scores[i, j], works[i] == works[j])
+
+
+def reliability(
+    log_odds: np.ndarray, is_cover: np.ndarray, n_bins: int = 5
+) -> list[dict[str, float]]:
+    """Return mean predicted probability and share of covers in bins of equal width.
+
+    Parameters
+    ----------
+    log_odds, is_cover : np.ndarray, shape (n_pairs,)
+        Covers and non-covers have the same total weight, as in `fit`.
+    n_bins : int
+        Empty bins are left out.
+
+    Returns
+    -------
+    list of dict
+        ``predicted``, ``observed``, ``n``, ``n_covers`` of each bin.
+    """
+    predicted = probability(log_odds)
+    weight = np.where(is_cover, 0.5 / max(is_cover.sum(), 1), 0.5 / max((~is_cover).sum(), 1))
+    bins = np.minimum((predicted * n_bins).astype(int), n_bins - 1)
+    rows = []
+    for number in np.unique(bins):
+        inside = bins == number
+        total = float(weight[inside].sum())
+        rows.append(
+            {
+                "predicted": float(weight[inside] @ predicted[inside]) / total,
+                "observed": float(weight[inside] @ is_cover[inside]) / total,
+                "n": int(inside.sum()),
+                "n_covers": int((inside & is_cover).sum()),
+            }
+        )
+    return rows

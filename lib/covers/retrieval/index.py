@@ -1,8 +1,8 @@
-"""The nearest of many embeddings: exact up to a few 100,000, by a faiss index beyond.
+"""An approximate nearest-neighbour index of track embeddings, for sets too large for exact search.
 
-*Conventions.* Embeddings are unit vectors, flat; a query, one or more of them (k, d), is compared at its best
-roll, as `covers.models.similarity` does. Rolling the query by -s is rolling the others by s: twelve
-queries, not twelve copies of the table. What the index finds is ranked anew by exact distances.
+*Conventions.* Embeddings are unit vectors, flat. A query (k, d), at k tempo factors, is compared at its best
+transposition. Transposing the query by -s equals transposing all others by s: twelve queries instead of
+twelve copies of the table. What the index returns is ranked by exact distances.
 
 References
 ----------
@@ -16,40 +16,42 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-import faiss
 import numpy as np
 import pandas as pd
-import torch
 
 from covers.io import files
-from covers.models.similarity import distance, similarity_matrix
-from covers.retrieval.scoring import rolled
+from covers.models.similarity import transpose
+from covers.retrieval import scoring
+
+if TYPE_CHECKING:
+    import faiss
 
 EXACT_UP_TO = 300_000
-BITS = 4  # of a code, for as many numbers together as make `MOST_CODES` of a vector
-MOST_CODES = 576  # faiss adds them up in 16 bits: of twice as many the sums are noise
-CANDIDATES = 60  # of each roll, for every answer asked for
-SAMPLE = 20_000  # embeddings that the codes are learnt from
-OUTGROWN = 4.0  # times the rows that the codes were learnt for: then they are learnt anew
+BITS_PER_CODE = 4
+# faiss sums a vector's codes in 16 bits; with twice as many the sums overflow and mean nothing.
+MAX_CODES = 576
+CANDIDATES_PER_ANSWER = 60  # of each transposition
+TRAINING_SAMPLE = 20_000
+MAX_GROWTH = 4.0  # times the rows that the codes were trained for; beyond it they are trained anew
 
 
 def distances_to(query: np.ndarray, vectors: np.ndarray, n_transpositions: int) -> np.ndarray:
-    """Return (m,) distances of a query (k, d), at the best of k tempo_factors, to many (m, d)."""
-    x = torch.from_numpy(np.ascontiguousarray(vectors, np.float32))
-    return distance(
-        similarity_matrix(x, torch.from_numpy(query), n_transpositions).amax(dim=1)
-    ).numpy()
+    """Return (m,) exact distances of a query (k, d), at its best tempo, to vectors (m, d)."""
+    return scoring.to_distance(scoring.track_similarities(query, vectors, n_transpositions))
 
 
 @dataclass
 class Index:
-    """Short codes of embeddings, all compared with a query, and what each was made of."""
+    """Product-quantisation codes of embeddings, and a key of what each was made of.
+
+    ``keys``: (n,) uint64, `keys_of` the ids and vectors. ``n_trained_for``: rows when codes were trained.
+    """
 
     codes: faiss.IndexPQFastScan
-    keys: np.ndarray  # (n,) uint64: of entry i, `keys_of` its id and vector
-    n_learnt: int  # rows that the codes were learnt for
+    keys: np.ndarray
+    n_trained_for: int
 
     def nearest(
         self,
@@ -61,10 +63,10 @@ class Index:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return (rows, distances) of about the k nearest of ``vectors``, nearest first.
 
-        Entries that ``keys`` no longer has are passed over.
+        Entries whose key is no longer in ``keys`` are ignored.
         """
-        rolls = rolled(query, n_transpositions).reshape(-1, query.shape[1])
-        _, found = self.codes.search(rolls, k * CANDIDATES)
+        queries = transpose(query, n_transpositions).reshape(-1, query.shape[1])
+        _, found = self.codes.search(queries, k * CANDIDATES_PER_ANSWER)
         rows = pd.Index(keys).get_indexer(self.keys[np.unique(found[found >= 0])])
         rows = rows[rows >= 0]
         d = distances_to(query, vectors[rows], n_transpositions)
@@ -72,7 +74,7 @@ class Index:
         return rows[order], d[order]
 
     def grow(self, vectors: np.ndarray, keys: np.ndarray) -> int:
-        """Add the embeddings that are not in it; return how many."""
+        """Add the embeddings that are not in the index; return how many."""
         new = ~np.isin(keys, self.keys)
         if new.any():
             self.codes.add(np.ascontiguousarray(vectors[new]))
@@ -81,39 +83,41 @@ class Index:
 
 
 def keys_of(ids: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Return a number of each id and vector: another vector of the same id has another."""
+    """Return a 64-bit key of each id and vector: a changed vector of the same id has another key."""
     bits = np.ascontiguousarray(vectors, np.float32).view(np.uint32).astype(np.uint64)
     odd = np.random.default_rng(0).integers(1 << 62, size=vectors.shape[1], dtype=np.uint64) * 2 + 1
     return pd.util.hash_array(np.asarray(ids, object)) ^ (bits * odd).sum(axis=1, dtype=np.uint64)
 
 
 def n_codes(d: int) -> int:
-    """Return how many codes a vector gets: one for two numbers, or for more of a long one.
+    """Return how many codes a vector of d numbers gets: one for two numbers, or for more of a long one.
 
     Examples
     --------
     >>> n_codes(1152), n_codes(3840)
     (576, 480)
     """
-    return next(d // k for k in range(2, d + 1) if d % k == 0 and d // k <= MOST_CODES)
+    return next(d // k for k in range(2, d + 1) if d % k == 0 and d // k <= MAX_CODES)
 
 
-def learn(vectors: np.ndarray, keys: np.ndarray) -> Index:
-    """Return an index of these embeddings, its codes learnt from a sample of them."""
+def train(vectors: np.ndarray, keys: np.ndarray) -> Index:
+    """Return an index of embeddings (n, d), its codes trained on a sample of them."""
+    import faiss
+
     n, d = vectors.shape
-    codes = faiss.IndexPQFastScan(d, n_codes(d), BITS, faiss.METRIC_INNER_PRODUCT)
-    sample = np.random.default_rng(0).permutation(n)[:SAMPLE]
+    codes = faiss.IndexPQFastScan(d, n_codes(d), BITS_PER_CODE, faiss.METRIC_INNER_PRODUCT)
+    sample = np.random.default_rng(0).permutation(n)[:TRAINING_SAMPLE]
     codes.train(np.ascontiguousarray(vectors[sample]))
     index = Index(codes, np.empty(0, np.uint64), n)
     index.grow(vectors, keys)
     return index
 
 
-def kept(uri: str, vectors: np.ndarray, keys: np.ndarray) -> Index:
-    """Return the index kept at ``uri``, grown to these embeddings; made anew where it must be."""
+def load_or_update(uri: str, vectors: np.ndarray, keys: np.ndarray) -> Index:
+    """Return the index stored at ``uri``, brought up to date with these embeddings and stored again."""
     index = load(uri)
-    if index is None or len(keys) > OUTGROWN * index.n_learnt:
-        index = learn(vectors, keys)
+    if index is None or len(keys) > MAX_GROWTH * index.n_trained_for:
+        index = train(vectors, keys)
     elif not index.grow(vectors, keys):
         return index
     save(index, uri)
@@ -122,18 +126,23 @@ def kept(uri: str, vectors: np.ndarray, keys: np.ndarray) -> Index:
 
 def save(index: Index, uri: str) -> None:
     """Write the index as one file, whole or not at all."""
+    import faiss
+
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "index.npz"
-        bits = faiss.serialize_index(index.codes)
-        np.savez(path, codes=bits, keys=index.keys, n_learnt=index.n_learnt)
+        data = faiss.serialize_index(index.codes)
+        np.savez(path, codes=data, keys=index.keys, n_trained_for=index.n_trained_for)
         files.put(path, uri)
 
 
 def load(uri: str) -> Index | None:
-    """Return the index of a file; None where there is none."""
+    """Return the index of a file; None if there is no file."""
+    import faiss
+
     system, path = files.filesystem(uri)
     if system.get_file_info(path).type.name != "File":
         return None
-    with files.local(uri) as local, np.load(local) as told:
-        codes = cast(faiss.IndexPQFastScan, faiss.deserialize_index(told["codes"]))
-        return Index(codes, told["keys"], int(told["n_learnt"]))
+    with files.local(uri) as local, np.load(local) as stored:
+        codes = cast("faiss.IndexPQFastScan", faiss.deserialize_index(stored["codes"]))
+        count = "n_trained_for" if "n_trained_for" in stored else "n_learnt"
+        return Index(codes, stored["keys"], int(stored[count]))

@@ -1,178 +1,300 @@
-"""What the lake knows of the recordings that a model has embedded: the nearest, how far, how sure.
+"""A reference set: recordings that a model has embedded, and how a query compares with them.
 
-*Conventions.* Distance is that of `covers.models.similarity`: 0 to 2. In a lake of 30 recordings and more the
-nearest are ordered by its deviation from what is usual there (`covers.retrieval.score_norm`). The probability of
-being a cover is `covers.retrieval.calibration`'s: the model's card has it, else it is fitted on the lake's
-validation works. Without either there is the share of random pairs of the lake that are nearer.
+*Conventions.* Track embeddings are held in memory, (n, d) float32, in the order of ``ids``. Segments and
+frames are loaded for the candidates of a query only. Scores are those of `covers.retrieval.scoring`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
-from covers.errors import InputError
-from covers.io.delta_reader import read_rows
-from covers.io.lake import Lake
-from covers.models.registry import Network
-from covers.retrieval import calibration, score_norm, scoring
-from covers.retrieval import index as nearest
-from covers.retrieval.calibration import Calibration
-from covers.retrieval.score_norm import Usual
-from covers.schemas.embeddings import EMBEDDINGS
-from covers.schemas.recordings import RECORDINGS
+from covers.models.card import Calibration
+from covers.models.model import EmbeddingModel
+from covers.retrieval import alignment, calibration, index, pairs, score_norm, scoring
+from covers.retrieval.alignment import Alignment
+from covers.retrieval.embedding import TrackEmbeddings
+from covers.retrieval.score_norm import CohortStats, cohort_stats, mask_copies
+from covers.retrieval.scoring import Direction, Scores, Similarities
 
-_MIN_WORKS = 5
-_ORDERED, _ORDERED_BY_INDEX = 100, 20  # nearest that are put in order by their deviations
+N_CANDIDATES = 100  # that the second stage scores
+N_ALIGNED_COHORT = 200  # of the cohort, that a query's alignments are normalised by
+N_INDEX_CANDIDATES = 20  # by an approximate index, whose every answer costs many exact distances
+MIN_CALIBRATION_WORKS = 5
+
+Load = Callable[[Sequence[str]], Mapping[str, TrackEmbeddings]]
 
 
 @dataclass(frozen=True)
-class Known:
-    """What the lake knows of the recordings that a model has embedded: rows and vectors in one order."""
+class Metadata:
+    """What is known of a recording, empty where it is not."""
 
-    network: Network
-    ids: np.ndarray  # (n,)
-    vectors: np.ndarray  # (n, d)
-    about: dict[str, tuple[str, ...]]  # by id: title, artist, work, split
+    title: str = ""
+    artist: str = ""
+    work_id: str = ""
+    split: str = ""
 
-    @property
-    def corrects(self) -> bool:
-        """Whether there are enough recordings to tell what distances are usual."""
-        return len(self.ids) >= score_norm.LEAST
 
-    @cached_property
-    def sample(self) -> np.ndarray:
-        """Rows of recordings drawn at random: the cohort."""
-        return np.random.default_rng(0).permutation(len(self.ids))[: score_norm.MOST]
+@dataclass(frozen=True)
+class Candidates:
+    """Candidates of a query, best first: their rows in the reference set, and the first stage's scores."""
 
-    def usual(self, queries: Sequence[np.ndarray]) -> Usual:
-        """Return what distances to the cohort are usual for each query (k, d)."""
-        vectors, n_transpositions = self.vectors[self.sample], self.network.n_transpositions
-        to_cohort = [nearest.distances_to(x, vectors, n_transpositions) for x in queries]
-        return score_norm.usual(score_norm.without_copies(np.stack(to_cohort)))
+    rows: np.ndarray
+    scores: Scores
 
-    def apart(self, rows: np.ndarray) -> np.ndarray:
-        """Return how far these recordings are from one another, (n, n): deviations, else distances."""
-        d = scoring.of_embeddings(self.vectors[rows], self.network.n_transpositions)
-        if not self.corrects:
-            return d
-        known = self.usual(self.vectors[rows][:, None])
-        return score_norm.deviations(d, known, known)
 
-    @cached_property
-    def others(self) -> np.ndarray:
-        """How far random pairs of the sample are apart: what "not a cover" looks like."""
-        return self.apart(self.sample)[np.triu_indices(len(self.sample), 1)]
+@dataclass(frozen=True)
+class Scored:
+    """Candidates after the second stage, in the same order, with their alignments (None: not aligned)."""
+
+    rows: np.ndarray
+    scores: Scores
+    alignments: list[Alignment | None]
+    log_odds: np.ndarray | None
+
+    def order(self) -> np.ndarray:
+        """Return places in ``rows``, best first."""
+        return np.argsort(self.badness, kind="stable")
 
     @property
-    def kind(self) -> str:
-        """What recordings are ordered by, before they are aligned."""
-        return "s_norm" if self.corrects else "distance"
+    def badness(self) -> np.ndarray:
+        """What candidates are ordered by, smaller is better: fused scores, or minus log odds.
+
+        Without a cohort only a calibration can weigh distance and alignment.
+        """
+        if self.log_odds is None or self.scores.s_norm is not None:
+            return self.scores.fused
+        return -self.log_odds
+
+
+@dataclass(frozen=True)
+class PairSimilarities:
+    """Similarities of every query i, at its tempi, to every candidate j of a set, (n, n) each."""
+
+    track: np.ndarray
+    segments: np.ndarray | None = None
+    alignment: np.ndarray | None = None
+
+    def select(self, query: int, rows: np.ndarray) -> Similarities:
+        """Return the similarities of one query to some candidates."""
+        segments, swapped, aligned = self.segments, None, None
+        if segments is not None:
+            segments, swapped = segments[query, rows], segments[rows, query]
+        if self.alignment is not None:
+            aligned = self.alignment[query, rows]
+        forward = Direction(self.track[query, rows], segments)
+        return Similarities(forward, Direction(self.track[rows, query], swapped), aligned)
+
+
+@dataclass(frozen=True)
+class ReferenceSet:
+    """Recordings that a query is compared with.
+
+    Parameters
+    ----------
+    model : EmbeddingModel
+    ids : np.ndarray, shape (n,), of str
+    tracks : np.ndarray, shape (n, d), float32
+        Track embeddings at the recordings' own tempo.
+    metadata : mapping of str to Metadata
+    load : Callable
+        Recording ids to their embeddings with segments and frames; ids that have none are left out.
+    nearest_index : index.Index, optional
+        Of the track embeddings, for large sets.
+    rejected : mapping of str to str
+        Files that could not be read, and why.
+    precomputed : PairSimilarities, optional
+        Of the set's own recordings, for evaluations in which each of them is a query.
+    """
+
+    model: EmbeddingModel
+    ids: np.ndarray
+    tracks: np.ndarray
+    metadata: Mapping[str, Metadata]
+    load: Load = field(default=lambda ids: {}, repr=False)
+    nearest_index: index.Index | None = field(default=None, repr=False)
+    rejected: Mapping[str, str] = field(default_factory=dict)
+    precomputed: PairSimilarities | None = field(default=None, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def with_precomputed(self, similarities: PairSimilarities) -> ReferenceSet:
+        """Return the same set with the similarities of its own recordings computed beforehand."""
+        return replace(self, precomputed=similarities)
+
+    @property
+    def has_cohort(self) -> bool:
+        """Whether there are enough recordings for S-norm."""
+        return len(self) >= score_norm.MIN_COHORT
 
     @cached_property
-    def calibration(self) -> Calibration | None:
-        """What turns `apart` into odds, or None where nothing is known to fit it on."""
-        if said := calibration.of_card(self.network.config, self.kind):
-            return said
-        works = np.array([self.about[i][2] for i in self.ids])
-        held = [self.about[i][3] == "validation" and self.about[i][2] != "" for i in self.ids]
-        rows = np.flatnonzero(held)[: score_norm.MOST]
+    def cohort(self) -> np.ndarray:
+        """Rows of recordings drawn at random that scores are normalised against."""
+        return np.random.default_rng(0).permutation(len(self))[: score_norm.MAX_COHORT]
+
+    @cached_property
+    def _aligned_cohort(self) -> tuple[np.ndarray, list[TrackEmbeddings]]:
+        """Rows of the cohort that have segments and frames, and their embeddings."""
+        rows = self.cohort[:N_ALIGNED_COHORT]
+        loaded = self._load_rows(rows)
+        present = [i for i, e in enumerate(loaded) if e is not None]
+        return rows[present], [loaded[i] for i in present]  # type: ignore[misc]
+
+    def _load_rows(self, rows: np.ndarray) -> list[TrackEmbeddings | None]:
+        found = self.load(self.ids[rows].tolist())
+        return [found.get(i) for i in self.ids[rows].tolist()]
+
+    @cached_property
+    def _cohort_distances(self) -> dict[int, np.ndarray]:
+        """Track distances of rows to the cohort, (c,) each, computed once a row."""
+        return {}
+
+    def query_statistics(self, track: np.ndarray, exclude: int | None = None) -> CohortStats:
+        """Return the statistics of the distances of a query (k, d) to the cohort.
+
+        ``exclude``: a row left out of the cohort, that of the query where it is in the set.
+        """
+        rows = self.cohort if exclude is None else self.cohort[self.cohort != exclude]
+        similar = scoring.track_similarities(track, self.tracks[rows], self.model.n_transpositions)
+        return cohort_stats(mask_copies(scoring.to_distance(similar)[None]))
+
+    def candidate_statistics(self, rows: np.ndarray, exclude: int | None = None) -> CohortStats:
+        """Return the statistics of the distances of references, at their own tempo, to the cohort."""
+        missing = [r for r in rows.tolist() if r not in self._cohort_distances]
+        for first in range(0, len(missing), 256):
+            some = missing[first : first + 256]
+            d = scoring.track_distance_matrix(
+                self.tracks[some], self.tracks[self.cohort], self.model.n_transpositions
+            )
+            self._cohort_distances.update(zip(some, d, strict=True))
+        d = np.stack([self._cohort_distances[r] for r in rows.tolist()])
+        d = np.where(self.cohort[None] == (-1 if exclude is None else exclude), np.nan, d)
+        return cohort_stats(mask_copies(d))
+
+    def candidates(
+        self, query: TrackEmbeddings, k: int = N_CANDIDATES, exclude: int | None = None
+    ) -> Candidates:
+        """Return the best k references by track embeddings: the first stage.
+
+        Of the nearest 3 k by distance, or of those that the index finds, the best k by S-norm.
+
+        Parameters
+        ----------
+        query : TrackEmbeddings
+        k : int
+        exclude : int, optional
+            Row of the query itself, where it is in the set.
+        """
+        n = self.model.n_transpositions
+        if self.nearest_index is not None:
+            k = min(k, N_INDEX_CANDIDATES)
+            rows, d = self.nearest_index.nearest(query.track, self.tracks, self.keys, n, k + 1)
+        else:
+            d = scoring.to_distance(scoring.track_similarities(query.track, self.tracks, n))
+            rows = np.argsort(d, kind="stable")[: 3 * k + 1]
+            d = d[rows]
+        if exclude is not None:
+            rows, d = rows[rows != exclude], d[rows != exclude]
+        normalized = None
+        if self.has_cohort:
+            own = self.query_statistics(query.track, exclude)
+            theirs = self.candidate_statistics(rows, exclude)
+            normalized = score_norm.s_norm(d[None], own, theirs)[0]
+        order = np.argsort(d if normalized is None else normalized, kind="stable")[:k]
+        scores = Scores(d[order], None if normalized is None else normalized[order], None)
+        return Candidates(rows[order], scores)
+
+    def score(self, query: TrackEmbeddings, rows: np.ndarray, exclude: int | None = None) -> Scored:
+        """Return the second stage's scores of candidates: segments, alignment, log odds."""
+        cohort = stats = None
+        if self.precomputed is not None and exclude is not None:
+            similar = self.precomputed.select(exclude, rows)
+            alignments: list[Alignment | None] = [None] * len(rows)
+            others = self.cohort[self.cohort != exclude][:N_ALIGNED_COHORT]
+            cohort = self.precomputed.select(exclude, others) if self.has_cohort else None
+        else:
+            similar, alignments = self._similarities(query, rows, self._load_rows(rows))
+            cohort = self.cohort_similarities(query, similar, exclude) if self.has_cohort else None
+        if cohort is not None:
+            stats = self.candidate_statistics(rows, exclude)
+        scores = scoring.score(similar, cohort, stats)
+        return Scored(rows, scores, alignments, scores.log_odds(self.calibration))
+
+    def cohort_similarities(
+        self, query: TrackEmbeddings, candidates: Similarities, exclude: int | None = None
+    ) -> Similarities:
+        """Compare a query with the cohort, by the levels that the candidates were compared by."""
+        rows, embeddings = self._aligned_cohort
+        if candidates.backward is None or not len(rows):
+            rows = self.cohort[self.cohort != exclude]
+            n = self.model.n_transpositions
+            track = scoring.track_similarities(query.track, self.tracks[rows], n)
+            return Similarities(Direction(track))
+        keep = rows != exclude
+        kept = [e for e, is_kept in zip(embeddings, keep, strict=True) if is_kept]
+        found, _ = self._similarities(query, rows[keep], kept)
+        return found
+
+    def _similarities(
+        self, query: TrackEmbeddings, rows: np.ndarray, loaded: Sequence[TrackEmbeddings | None]
+    ) -> tuple[Similarities, list[Alignment | None]]:
+        """Compare a query with recordings, by all levels if all of them have them, else by track."""
+        track = scoring.track_similarities(
+            query.track, self.tracks[rows], self.model.n_transpositions
+        )
+        alignments: list[Alignment | None] = [None] * len(rows)
+        present = [e for e in loaded if e is not None]
+        if not query.segments or len(present) < len(rows) or not len(rows):
+            backward, segments = None, None
+        else:
+            segments = scoring.segment_similarities(query, present)
+            backward = Direction(
+                scoring.track_similarities_reversed(query, present),
+                scoring.segment_similarities_reversed(query, present),
+            )
+        similar = Similarities(Direction(track, segments), backward)
+        if query.frames is None:
+            return similar, alignments
+        places = [i for i, e in enumerate(loaded) if e is not None and e.frames is not None]
+        found = alignment.align_many(query, [loaded[i] for i in places])  # type: ignore[misc]
+        values = np.full(len(rows), np.nan)
+        for place, a in zip(places, found, strict=True):
+            alignments[place], values[place] = a, a.score
+        return replace(similar, alignment=values), alignments
+
+    @cached_property
+    def calibration(self) -> Mapping[str, Calibration]:
+        """Lines from scores to log odds: the card's, else one fitted on validation works of the set."""
+        if self.model.card.calibration:
+            return self.model.card.calibration
+        works = np.array([self.metadata[i].work_id for i in self.ids])
+        held_back = [self.metadata[i].split == "validation" for i in self.ids]
+        rows = np.flatnonzero(held_back & (works != ""))[: score_norm.MAX_COHORT]
         _, counts = np.unique(works[rows], return_counts=True)
-        if (counts > 1).sum() >= _MIN_WORKS:
-            return calibration.fit(self.apart(rows), works[rows])
-        return None
+        if (counts > 1).sum() < MIN_CALIBRATION_WORKS:
+            return {}
+        kind = "s_norm" if self.has_cohort else "distance"
+        return {kind: calibration.fit_works(self.first_stage_scores(rows), works[rows])}
 
-    def log_odds(self, apart: np.ndarray, scores: np.ndarray) -> np.ndarray | None:
-        """Return the log of the odds of covers so far apart; ``scores`` of alignment, NaN where none."""
-        if self.calibration is None:
-            return None
-        odds = self.calibration.log_odds(apart)
-        if line := calibration.of_card(self.network.config, f"{self.kind}_alignment"):
-            odds = np.where(np.isnan(scores), odds, line.log_odds(apart, scores))
-        return odds
+    def first_stage_scores(self, rows: np.ndarray) -> np.ndarray:
+        """Return the first stage's scores of every two of these recordings, (n, n)."""
+        d = pairs.track_distances(self.tracks[rows], self.model.n_transpositions)
+        if not self.has_cohort:
+            return d
+        stats = self.candidate_statistics(rows)
+        return score_norm.s_norm(d, stats, stats)
+
+    @cached_property
+    def random_pairs(self) -> np.ndarray:
+        """First-stage scores of random pairs of the set, sorted: what non-covers look like."""
+        n = len(self.cohort)
+        return np.sort(self.first_stage_scores(self.cohort)[np.triu_indices(n, 1)])
 
     @cached_property
     def keys(self) -> np.ndarray:
-        """What an index knows the embeddings by."""
-        return nearest.keys_of(self.ids, self.vectors)
-
-    def nearest(
-        self, query: np.ndarray, k: int, index: nearest.Index | None
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return (rows, distances, how far apart) of the best k, best first: exact, or by the index."""
-        n_transpositions = self.network.n_transpositions
-        if index is not None:
-            many = max(k, _ORDERED_BY_INDEX)
-            rows, d = index.nearest(query, self.vectors, self.keys, n_transpositions, many)
-        else:
-            to_all = nearest.distances_to(query, self.vectors, n_transpositions)
-            rows = np.argsort(to_all, kind="stable")[: max(k, _ORDERED)]
-            d = to_all[rows]
-        far = d
-        if self.corrects:
-            answering = self.usual(self.vectors[rows][:, None])
-            far = score_norm.deviations(d[None], self.usual([query]), answering)[0]
-        order = np.argsort(far, kind="stable")[:k]
-        return rows[order], d[order], far[order]
-
-    def pair(self, a: np.ndarray, b: np.ndarray, distances: np.ndarray) -> float:
-        """Return how far two files (k, d) are apart; ``distances``: a asking, b asking."""
-        if not self.corrects:
-            return float(distances.mean())
-        asking, answering = self.usual([a, b]), self.usual([b[:1], a[:1]])
-        return float(np.diag(score_norm.deviations(np.diag(distances), asking, answering)).mean())
-
-    def sure(self, apart: np.ndarray, scores: np.ndarray, n_candidates: int) -> list[dict]:
-        """Return how sure each is that is so far apart, as columns of an answer."""
-        if (odds := self.log_odds(apart, scores)) is None:
-            if not self.ids.size:
-                return [{} for _ in apart]
-            return [{"random pairs nearer": f"{np.mean(self.others <= d):.2%}"} for d in apart]
-        p = calibration.probability(odds, calibration.prior_among(n_candidates))
-        return [{"probability": round(float(x), 4)} for x in p]
-
-
-def known_to(lake: Lake, network: Network) -> Known:
-    """Return what the lake knows of present recordings.
-
-    Raises
-    ------
-    InputError
-        If the model has embedded nothing.
-    """
-    known = read(lake, network)
-    if not known.ids.size:
-        raise InputError(
-            f"embeddings must hold model {network.model_id}, got none; run embed_recordings"
-        )
-    return known
-
-
-def read(lake: Lake, network: Network) -> Known:
-    """Read the embeddings of present recordings, straight from the tables' files."""
-    names = ["recording_id", "title", "artist", "work_id", "split", "state"]
-    about: dict[str, tuple[str, ...]] = {}
-    for batch in read_rows(lake.snapshot(RECORDINGS), names, reader="arrow"):
-        for rid, *told, state in zip(*(batch[n] for n in names), strict=True):
-            if state == "present":
-                about[rid] = tuple("" if x is None else x for x in told)
-    ids, vectors = [], []
-    columns = ["recording_id", "model_id", "segment", "vector"]
-    for batch in read_rows(lake.snapshot(EMBEDDINGS), columns, reader="arrow"):
-        own = (batch["model_id"] == network.model_id) & (batch["segment"] == 0)
-        for rid, vector in zip(batch["recording_id"][own], batch["vector"][own], strict=True):
-            if rid in about:
-                ids.append(rid)
-                vectors.append(vector)
-    return Known(network, np.array(ids), np.array(vectors, np.float32), about)
-
-
-def index_of(known: Known, lake: Lake) -> nearest.Index | None:
-    """Return the index kept in the lake's files, or None where exact search will do."""
-    if len(known.ids) <= nearest.EXACT_UP_TO:
-        return None
-    uri = f"{lake.files}/index/{known.network.model_id}.npz"
-    return nearest.kept(uri, known.vectors, known.keys)
+        """Keys by which an index knows the embeddings."""
+        return index.keys_of(self.ids, self.tracks)

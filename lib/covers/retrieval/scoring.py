@@ -1,130 +1,199 @@
-"""Distance matrices over a set of recordings, one a system.
+"""One scorer for search, pairs and evaluation: similarities, S-norm, alignment, log odds.
 
-*Conventions.* (n, n) float64, symmetric, 0 on the diagonal; smaller = more alike.
+A query is compared with candidates in two stages. The first takes track embeddings alone and is cheap:
+it proposes candidates. The second adds segment embeddings and the alignment of frames. Both are
+normalised against a cohort of the reference set where it is large enough (`covers.retrieval.score_norm`).
+
+*Conventions.* Arrays are (m,) over references, for one query. Distances are in [0, 2], smaller is nearer.
+Alignment scores are larger for better alignments; normalised, they are standard deviations above the mean
+of the query's alignments with the cohort.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from covers.models.card import Calibration
 from covers.models.similarity import distance, similarity_matrix
-from covers.retrieval.hearing import Heard
-from covers.retrieval.score_norm import deviations, usual
+from covers.retrieval.embedding import TrackEmbeddings
+from covers.retrieval.score_norm import COPY_RATIO, CohortStats, cohort_stats, mask_copies, s_norm
+
+ALIGNMENT_WEIGHT = 0.5  # beside track and segment embeddings, both normalised (docs/decisions/0014)
 
 
-def of_embeddings(vectors: np.ndarray, n_transpositions: int) -> np.ndarray:
-    """Return distances of unit embeddings (n, d), for covernet at the best of 12 rolls.
+def track_similarities(query: np.ndarray, tracks: np.ndarray, n_transpositions: int) -> np.ndarray:
+    """Return (m,) similarities of a query (k, d), at its best tempo, to tracks (m, d)."""
+    x = torch.from_numpy(np.ascontiguousarray(tracks, np.float32))
+    return similarity_matrix(x, torch.from_numpy(query), n_transpositions).amax(dim=1).numpy()
 
-    Of (n, k, d), each recording at k tempi, its own first: as a query at the nearest of its tempi.
+
+def track_distance_matrix(a: np.ndarray, b: np.ndarray, n_transpositions: int) -> np.ndarray:
+    """Return (n, m) distances of track embeddings (n, d) and (m, d)."""
+    x, y = (torch.from_numpy(np.ascontiguousarray(v, np.float32)) for v in (a, b))
+    return distance(similarity_matrix(x, y, n_transpositions)).numpy().astype(np.float64)
+
+
+def track_similarities_reversed(
+    query: TrackEmbeddings, others: Sequence[TrackEmbeddings]
+) -> np.ndarray:
+    """Return (m,) similarities with the roles swapped: candidates at their best tempo, query at its own."""
+    counts = [len(other.track) for other in others]
+    stacked = np.concatenate([other.track for other in others])
+    found = track_similarities(query.track[:1], stacked, query.n_transpositions)
+    return np.array([part.max() for part in np.split(found, np.cumsum(counts)[:-1])])
+
+
+def segment_similarities(query: TrackEmbeddings, others: Sequence[TrackEmbeddings]) -> np.ndarray:
+    """Return (m,) similarities of the query's and each candidate's most similar segments.
+
+    The query's segments are taken at all its tempo factors, a candidate's at its own tempo.
     """
-    return _of_similarities(_of_wholes(vectors, n_transpositions))
+    asked = np.concatenate(query.segments)
+    return _most_similar(asked, [other.segments[0] for other in others], query.n_transpositions)
 
 
-def of_heard(heard: Sequence[Heard], n_transpositions: int) -> np.ndarray:
-    """Return distances of what was heard of n recordings, each as a query at the nearest of its tempi.
-
-    Where stretches were heard, how near two wholes are and how near their nearest stretches are count
-    alike.
-    """
-    alike = _of_wholes(np.stack([x.wholes for x in heard]), n_transpositions)
-    if heard[0].stretches:
-        alike = (alike + _of_stretches([x.stretches for x in heard], n_transpositions)) / 2
-    return _of_similarities(alike)
+def segment_similarities_reversed(
+    query: TrackEmbeddings, others: Sequence[TrackEmbeddings]
+) -> np.ndarray:
+    """Return (m,) segment similarities with the roles swapped, as `track_similarities_reversed`."""
+    candidates = [np.concatenate(other.segments) for other in others]
+    return _most_similar(query.segments[0], candidates, query.n_transpositions)
 
 
-def rolled(vectors: np.ndarray, n_transpositions: int) -> np.ndarray:
-    """Return embeddings (n, d) in all keys, (n_transpositions, n, d): their rows rolled by 0, 1 and so on."""
-    rows = vectors.reshape(len(vectors), n_transpositions, -1)
-    return np.stack(
-        [np.roll(rows, s, axis=1).reshape(vectors.shape) for s in range(n_transpositions)]
-    )
+def _most_similar(
+    asked: np.ndarray, candidates: Sequence[np.ndarray], n_transpositions: int
+) -> np.ndarray:
+    """Return (m,) largest similarities of any row of ``asked`` to any row of each candidate."""
+    own = [torch.from_numpy(np.asarray(rows, np.float32)) for rows in candidates]
+    x = torch.from_numpy(np.asarray(asked, np.float32))
+    nearest = similarity_matrix(torch.cat(own), x, n_transpositions).amax(dim=1)
+    return torch.stack([part.max() for part in nearest.split([len(rows) for rows in own])]).numpy()
 
 
-def _of_similarities(alike: torch.Tensor) -> np.ndarray:
-    return symmetric(distance(alike).numpy().astype(np.float64))
+def to_distance(similarities: np.ndarray) -> np.ndarray:
+    """Turn similarities of unit vectors into distances, 0 to 2."""
+    return distance(torch.from_numpy(np.asarray(similarities))).numpy().astype(np.float64)
 
 
-def _of_wholes(vectors: np.ndarray, n_transpositions: int) -> torch.Tensor:
-    """Return (n, n) similarities of a whole of i, at any tempo, to that of j at its own."""
-    x = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32))
-    heard = x[:, None] if x.ndim == 2 else x
-    near = [
-        similarity_matrix(heard[:, i], heard[:, 0], n_transpositions) for i in range(heard.shape[1])
-    ]
-    return torch.stack(near).amax(dim=0)
+@dataclass(frozen=True)
+class Direction:
+    """Similarities of m references to one query, one of the two at all its tempi: (m,) each."""
+
+    track: np.ndarray
+    segments: np.ndarray | None = None
+
+    @property
+    def distance(self) -> np.ndarray:
+        """Distances by track and segments, which count alike; by track alone where there are none."""
+        if self.segments is None:
+            return to_distance(self.track)
+        return to_distance((self.track + self.segments) / 2)
 
 
-def _of_stretches(stretches: Sequence[Sequence[np.ndarray]], n_transpositions: int) -> torch.Tensor:
-    """Return (n, n) similarities of a stretch of i, at any tempo, to the nearest of j's at its own."""
-    own = [torch.from_numpy(np.asarray(at_tempi[0], np.float32)) for at_tempi in stretches]
-    lengths, answering = [len(x) for x in own], torch.cat(own)
-    rows = []
-    for at_tempi in stretches:
-        asking = torch.from_numpy(np.concatenate(at_tempi).astype(np.float32))
-        near = similarity_matrix(answering, asking, n_transpositions).amax(dim=1)
-        rows.append(torch.stack([x.max() for x in near.split(lengths)]))
-    return torch.stack(rows)
+@dataclass(frozen=True)
+class Similarities:
+    """How similar m references are to one query, by every level that the model has.
 
-
-def of_tensors(tensors: list[np.ndarray]) -> np.ndarray:
-    """Return distances of the spectrograms themselves: what no model knows.
-
-    Each is cut or repeated to the shortest common length (at most 30 s worth), flattened, scaled to
-    unit norm.
-    """
-    n_frames = min(120, max(t.shape[1] for t in tensors))
-    rows = [np.tile(t, (1, -(-n_frames // t.shape[1])))[:, :n_frames].ravel() for t in tensors]
-    x = np.array(rows, dtype=np.float64)
-    x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
-    return symmetric(np.sqrt(np.maximum(2 - 2 * x @ x.T, 0)))
-
-
-def symmetric(distances: np.ndarray) -> np.ndarray:
-    """Return the mean of a matrix and its transpose, with a zero diagonal."""
-    mean = (distances + distances.T) / 2
-    np.fill_diagonal(mean, 0.0)
-    return mean
-
-
-def s_normalized(distances: np.ndarray) -> np.ndarray:
-    """Return distances in standard deviations from the mean of their row and of their column.
-
-    A recording that is near to everything (a hub) loses its advantage; the mean of both scores keeps
-    the matrix symmetric. The diagonal stays out and is 0.
-
-    References
+    Parameters
     ----------
-    Schnitzer et al. "Local and global scaling reduce hubs in space." JMLR 2012.
+    forward : Direction
+        The query at all its tempi, references at their own.
+    backward : Direction, optional
+        The reverse, where the references' embeddings at other tempi are known.
+    alignment : np.ndarray, shape (m,), optional
+        Alignment scores; NaN for a reference without frame embeddings.
     """
-    known = usual(_between_others(distances))
-    return symmetric(deviations(distances, known, known))
+
+    forward: Direction
+    backward: Direction | None = None
+    alignment: np.ndarray | None = None
+
+    @property
+    def distance(self) -> np.ndarray:
+        """Mean of the distances in both directions."""
+        if self.backward is None:
+            return self.forward.distance
+        return (self.forward.distance + self.backward.distance) / 2
 
 
-def as_searched(wholes: np.ndarray, n_transpositions: int) -> np.ndarray:
-    """Return deviations of unit embeddings (n, k, d) as a search in a lake of them has them.
+@dataclass(frozen=True)
+class Scores:
+    """What log odds are computed from, (m,) each; without a cohort `s_norm` is None."""
 
-    Each asks at its k tempi, its own first, and the others answer at their own; what is usual for one
-    that answers is told by its own tempo alone. The mean of both directions.
-    """
-    asked = distance(_of_wholes(wholes, n_transpositions)).numpy().astype(np.float64)
-    own = distance(_of_wholes(wholes[:, 0], n_transpositions)).numpy().astype(np.float64)
-    asking, answering = (usual(_between_others(d)) for d in (asked, own))
-    return symmetric(deviations(asked, asking, answering))
+    distance: np.ndarray
+    s_norm: np.ndarray | None
+    alignment: np.ndarray | None
+
+    @property
+    def order_by(self) -> np.ndarray:
+        """Score before calibration, smaller is better."""
+        return self.distance if self.s_norm is None else self.s_norm
+
+    @property
+    def fused(self) -> np.ndarray:
+        """What candidates are ordered by, smaller is better.
+
+        With a cohort the mean of S-norm and minus the alignment, both normalised; a candidate that could
+        not be aligned has its S-norm. Without a cohort the two have no common unit: the distance.
+        """
+        if self.s_norm is None or self.alignment is None:
+            return self.order_by
+        mean = (1 - ALIGNMENT_WEIGHT) * self.s_norm - ALIGNMENT_WEIGHT * self.alignment
+        return np.where(np.isnan(self.alignment), self.s_norm, mean)
+
+    def log_odds(self, lines: Mapping[str, Calibration]) -> np.ndarray | None:
+        """Return log odds of a cover at even prior odds; None if no line fits these scores.
+
+        Lines take the fused scores (``fused``), S-norm (``s_norm``), the distance and the alignment
+        (``distance_alignment``) or the distance (``distance``). A candidate that could not be aligned takes
+        the line without alignment.
+        """
+        plain = lines.get("distance" if self.s_norm is None else "s_norm")
+        odds = plain.log_odds(self.order_by) if plain else None
+        aligned = lines.get("distance_alignment" if self.s_norm is None else "fused")
+        if self.alignment is None or aligned is None:
+            return odds
+        with_alignment = (
+            aligned.log_odds(self.distance, self.alignment)
+            if self.s_norm is None
+            else aligned.log_odds(self.fused)
+        )
+        fallback = np.full(len(self.distance), -np.inf) if odds is None else odds
+        return np.where(np.isnan(self.alignment), fallback, with_alignment)
 
 
-def _between_others(distances: np.ndarray) -> np.ndarray:
-    return np.where(np.eye(len(distances), dtype=bool), np.nan, distances)
+def score(
+    candidates: Similarities,
+    cohort: Similarities | None = None,
+    candidate_stats: CohortStats | None = None,
+) -> Scores:
+    """Return the scores of candidates, normalised where there is a cohort.
 
-
-def fuse(*systems: np.ndarray, weights: Sequence[float] | None = None) -> np.ndarray:
-    """Return the mean of the systems' `s_normalized` distances: each has one voice, or so much of one.
-
-    References
+    Parameters
     ----------
-    Chen, Li, Xiao. "Fusing similarity functions for cover song identification." Multimedia Tools
-    and Applications 2018.
+    candidates : Similarities
+        Of m candidates to the query.
+    cohort : Similarities, optional
+        Of the cohort to the same query, by the same levels.
+    candidate_stats : CohortStats, optional
+        Of the m candidates' own track distances to the cohort.
     """
-    return np.average([s_normalized(d) for d in systems], axis=0, weights=weights)
+    if cohort is None or candidate_stats is None:
+        return Scores(candidates.distance, None, candidates.alignment)
+    to_cohort = cohort.distance
+    normalized = s_norm(
+        candidates.distance[None], cohort_stats(mask_copies(to_cohort[None])), candidate_stats
+    )[0]
+    aligned = candidates.alignment
+    if aligned is not None and cohort.alignment is not None:
+        # Only the query's side is normalised: a candidate's would take an alignment with the whole cohort.
+        is_copy = to_cohort < COPY_RATIO * np.nanmedian(to_cohort)
+        others = np.where(is_copy, np.nan, cohort.alignment)
+        if not np.isnan(others).all():
+            spread = max(float(np.nanstd(others)), 1e-9)
+            aligned = (aligned - float(np.nanmean(others))) / spread
+    return Scores(candidates.distance, normalized, aligned)

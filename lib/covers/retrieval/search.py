@@ -1,190 +1,260 @@
-"""Search of audio files among the embeddings of the lake: the nearest, how sure, and where they match.
+"""Search and comparison of audio files: the best references, how probable a cover is, where they match.
 
-*Conventions.* Distance is that of `covers.models.similarity`: 0 to 2. In a lake of 30 recordings and more the
-nearest are ordered by its deviation from what is usual there (`covers.retrieval.score_norm`). The best ten, or as
-many as are asked for, are aligned window by window where the model is a covernet whose card does not say
-otherwise (`frame_s`) and the lake has their spectrograms. The probability of being a cover, by all of
-this, is `covers.retrieval.calibration`'s: the model's card has it, else it is fitted on the lake's validation
-works, then by deviation or distance alone. With several candidates, one cover or none is expected among
-them. Without either there is the share of random pairs of the lake that are nearer. Where two match best
-comes from that alignment, else from one of their chroma (`covers.retrieval.baselines.qmax`).
+The steps are those of an evaluation: candidates by track embeddings, then S-norm, alignment, probability
+(`covers.retrieval.reference_set`). With several references one cover, or none, is expected among them.
+
+*Conventions.* Spans are (start, end) [s]. A transposition is by how many semitones the reference is played
+higher than the query, -5 to 6. A tempo ratio above 1: the reference is played faster.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 
 import numpy as np
-from joblib import Parallel, delayed
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
-from covers.audio import quantize
-from covers.audio.extract import decode_tensor
+from covers.audio import extract
 from covers.audio.features import parameters
-from covers.audio.spectrograms_table import select_parameters
-from covers.io.lake import Lake
-from covers.models import registry
-from covers.models.registry import Network
-from covers.retrieval import alignment, paths
-from covers.retrieval import index as nearest
+from covers.models.model import EmbeddingModel
+from covers.retrieval import alignment, calibration, scoring
+from covers.retrieval.alignment import Alignment
 from covers.retrieval.baselines import qmax
 from covers.retrieval.calibration import EVEN
-from covers.retrieval.hearing import Heard, hear_query, hear_windows
-from covers.retrieval.reference_set import Known, index_of, known_to, read
-from covers.schemas.embeddings import EMBEDDINGS
-from covers.schemas.recordings import RECORDINGS
-from covers.schemas.spectrograms import SPECTROGRAMS
+from covers.retrieval.embedding import TrackEmbeddings, extract_embeddings
+from covers.retrieval.reference_set import N_CANDIDATES, Metadata, ReferenceSet
+from covers.retrieval.scoring import Direction, Scores, Similarities
 
-_ALIGNED = 10  # best of these that are aligned
-_RATE = parameters("chroma").frames_per_second
+Span = tuple[float, float]
+MIN_TEMPO_SPAN_S = 10.0  # a shorter match says too little of the tempo
 
 
 @dataclass(frozen=True)
 class Query:
-    """What a network tells of an audio file, and its chroma."""
+    """An audio file as a query: its embeddings, its chroma, and its length [s]."""
 
-    heard: Heard
+    path: str
+    embeddings: TrackEmbeddings
     chroma: np.ndarray
 
-
-def query_of(path: str, network: Network) -> Query:
-    """Return what a network tells of one audio file."""
-    kind = network.config["representation"]
-    tensor = decode_tensor(path, kind)
-    chroma = tensor if kind == "chroma" else decode_tensor(path, "chroma")
-    return Query(hear_query(network, tensor, parameters(kind).frames_per_second), chroma)
+    @property
+    def duration_s(self) -> float:
+        """Length of the recording [s]."""
+        return self.chroma.shape[1] / parameters("chroma").frames_per_second
 
 
-def search(lake: Lake, model: str, audio: Sequence[str], *, top: int) -> dict[str, object]:
-    """Return the nearest recordings of each file, and whether one of them is a cover.
+@dataclass(frozen=True)
+class Place:
+    """Where two recordings match; None where that is not known."""
 
-    Raises
-    ------
-    InputError
-        If a file cannot be read, or the model has embedded nothing.
-    """
-    network = registry.resolve(lake, model)
-    known = known_to(lake, network)
-    index = index_of(known, lake)
-    stored = select_parameters(lake.read(SPECTROGRAMS), "chroma").where("segment = 0")
-    found: dict[str, object] = {"model": network.model_id, "searched": len(known.ids)}
-    for path in audio:
-        answers = _answers(known, query_of(path, network), top, index, stored)
-        found[path] = answers
-        found[f"answer for {path}"] = verdict(answers[0])
-    return found
-
-
-def _answers(
-    known: Known, query: Query, top: int, index: nearest.Index | None, stored: DataFrame
-) -> list[dict]:
-    """Return the best candidates for a query, best first; ``stored``: the lake's chroma."""
-    many = max(top, _ALIGNED) if known.network.frame_s else top
-    rows, distances, apart = known.nearest(query.heard.wholes, many, index)
-    ids = known.ids[rows].tolist()
-    chromas = _tensors(stored, ids)
-    matched = matches(query, [chromas.get(rid) for rid in ids], known.network)
-    scores = np.array([m.score for m in matched])
-    odds = known.log_odds(apart, scores)
-    order = np.argsort(apart if odds is None else -odds, kind="stable")[:top]
-    sure = known.sure(apart, scores, len(known.ids))
-    return [
-        {
-            "recording": ids[i],
-            "title": known.about[ids[i]][0],
-            "artist": known.about[ids[i]][1],
-            "distance": float(distances[i]),
-        }
-        | ({"s_norm": float(apart[i])} if known.corrects else {})
-        | sure[i]
-        | matched[i].where
-        for i in order
-    ]
-
-
-def verdict(best: dict) -> str:
-    """Return in words whether the best candidate is a cover.
-
-    Examples
-    --------
-    >>> verdict({"title": "Yesterday", "recording": "r1", "distance": 0.4, "probability": 0.93})
-    'a cover of "Yesterday" (93% sure)'
-    >>> verdict({"title": "Yesterday", "recording": "r1", "distance": 1.2, "probability": 0.02})
-    'no cover found; the nearest, "Yesterday", is one with 2%'
-    """
-    name = best["title"] or best["recording"]
-    if "probability" not in best:
-        return f'nearest is "{name}"; how sure cannot be said without works to calibrate on'
-    p = best["probability"]
-    if p >= EVEN:
-        return f'a cover of "{name}" ({p:.0%} sure)'
-    return f'no cover found; the nearest, "{name}", is one with {p:.0%}'
-
-
-def _tensors(stored: DataFrame, recording_ids: list[str]) -> dict[str, np.ndarray]:
-    """Return the tensor of each of these recordings that has one."""
-    wanted = stored.where(F.col("recording_id").isin(recording_ids))
-    return {r["recording_id"]: quantize.tensor_of_row(r) for r in wanted.collect()}
+    span_query: Span | None = None
+    span_reference: Span | None = None
+    transposition: int | None = None
+    tempo_ratio: float | None = None
 
 
 @dataclass(frozen=True)
 class Match:
-    """The score of an alignment, NaN where there is none, and where two recordings match best."""
+    """One reference that a search returns."""
 
-    score: float
-    where: dict[str, str]
+    rank: int
+    recording_id: str
+    title: str
+    artist: str
+    work_id: str
+    probability: float | None
+    distance: float
+    s_norm: float | None
+    alignment: float | None
+    place: Place
+    random_pairs_nearer: float | None = None  # share, where no probability can be calibrated
 
-
-def matches(query: Query, others: Sequence[np.ndarray | None], network: Network) -> list[Match]:
-    """Align a query with recordings by their chroma (36, T), None where it is not known; on all cores."""
-    return Parallel(n_jobs=-1, prefer="threads")(delayed(_match)(query, x, network) for x in others)
-
-
-def _match(query: Query, other: np.ndarray | None, network: Network) -> Match:
-    if network.frame_s is None or other is None:
-        return Match(float("nan"), qmax.match(query.chroma, other))
-    heard = hear_windows(network, other, _RATE)
-    return aligned(query, Query(heard, other), network.n_transpositions, network.frame_s)
-
-
-def aligned(a: Query, b: Query, n_transpositions: int, segment_s: tuple[float, float]) -> Match:
-    """Align two recordings that were heard in windows of this length and hop [s]."""
-    length_s, hop_s = segment_s
-    found = alignment.of_pair(a.heard, b.heard, n_transpositions)
-    here, there = (
-        (first * hop_s, min(last * hop_s + length_s, of.chroma.shape[1] / _RATE))
-        for (first, last), of in ((found.here, a), (found.there, b))
-    )
-    return Match(found.score, paths.match(here, there))
+    def to_dict(self) -> dict[str, object]:
+        """Return plain data, ready for JSON: the place's entries beside the others."""
+        row = asdict(self)
+        return {k: v for k, v in (row | row.pop("place")).items() if k != "place"}
 
 
-def compare_pair(lake: Lake, model: str, pair: Sequence[str]) -> dict[str, object]:
-    """Return whether two files are the same song: distance, how sure, and where they match.
+@dataclass(frozen=True)
+class Comparison:
+    """Whether two recordings are covers of one work, and where they match."""
 
-    Where the lake has embeddings of the model, their distance is compared with what is usual there.
+    probability: float | None
+    distance: float
+    s_norm: float | None
+    alignment: float | None
+    transposition: int | None
+    tempo_ratio: float | None
+    span_a: Span | None
+    span_b: Span | None
+
+
+def read_query(path: str, model: EmbeddingModel) -> Query:
+    """Decode and embed one audio file.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or cannot be decoded.
     """
-    network = registry.resolve(lake, model)
-    a, b = (query_of(path, network) for path in pair)
-    x, y = a.heard.wholes, b.heard.wholes
-    both = np.array(
-        [nearest.distances_to(p, q[:1], network.n_transpositions)[0] for p, q in ((x, y), (y, x))]
+    kind = model.card.representation
+    tensor = extract.decode_tensor(path, kind)
+    chroma = tensor if kind == "chroma" else extract.decode_tensor(path, "chroma")
+    rate = parameters(kind).frames_per_second
+    return Query(path, extract_embeddings(model, tensor, rate), chroma)
+
+
+def search(
+    references: ReferenceSet,
+    query: Query,
+    k: int = 5,
+    chromas: Mapping[str, np.ndarray] | None = None,
+    n_candidates: int = N_CANDIDATES,
+) -> list[Match]:
+    """Return the k best references, best first.
+
+    Parameters
+    ----------
+    references : ReferenceSet
+    query : Query
+    k : int
+    chromas : mapping of str to np.ndarray, optional
+        Chroma of references, to tell where a match is if the model has no frame embeddings.
+    n_candidates : int
+        That the second stage scores; at least k.
+    """
+    first = references.candidates(query.embeddings, max(k, n_candidates))
+    scored = references.score(query.embeddings, first.rows)
+    order = scored.order()[:k]
+    odds = scored.log_odds
+    prior = calibration.prior_among(len(references))
+    found = []
+    for rank, place in enumerate(order.tolist(), 1):
+        recording_id = str(references.ids[scored.rows[place]])
+        known = references.metadata.get(recording_id, Metadata())
+        chroma = (chromas or {}).get(recording_id)
+        p = None if odds is None else round(float(calibration.probability(odds[place], prior)), 4)
+        nearer = None
+        if p is None and len(references) > 1:
+            nearer = _share_nearer(references, first.scores.order_by[place])
+        found.append(
+            Match(
+                rank=rank,
+                recording_id=recording_id,
+                title=known.title,
+                artist=known.artist,
+                work_id=known.work_id,
+                probability=p,
+                distance=float(scored.scores.distance[place]),
+                s_norm=_entry(scored.scores.s_norm, place),
+                alignment=_entry(scored.scores.alignment, place),
+                place=_place(references.model, query, scored.alignments[place], chroma),
+                random_pairs_nearer=nearer,
+            )
+        )
+    return found
+
+
+def _share_nearer(references: ReferenceSet, score: float) -> float:
+    """Return the share of random pairs of references whose first-stage score is not larger."""
+    n_nearer = np.searchsorted(references.random_pairs, score, side="right")
+    return float(n_nearer / len(references.random_pairs))
+
+
+def compare(
+    a: Query, b: Query, model: EmbeddingModel, references: ReferenceSet | None = None
+) -> Comparison:
+    """Compare two recordings, each as the query once; scores are the mean of both directions.
+
+    Parameters
+    ----------
+    a, b : Query
+    model : EmbeddingModel
+    references : ReferenceSet, optional
+        Of the same model: its cohort normalises the scores if it is large enough.
+    """
+    x, y = a.embeddings, b.embeddings
+    both = [_score_pair(p, q, references) for p, q in ((x, y), (y, x))]
+    mean = Scores(
+        np.mean([s.distance for s in both], axis=0),
+        _mean([s.s_norm for s in both]),
+        _mean([s.alignment for s in both]),
     )
-    stored = lake.exists(EMBEDDINGS) and lake.exists(RECORDINGS)
-    known = read(lake, network) if stored else Known(network, np.array([]), np.empty((0, 1)), {})
-    apart = known.pair(x, y, both)
-    if network.frame_s:
-        match = aligned(a, b, network.n_transpositions, network.frame_s)
-    else:
-        match = Match(float("nan"), qmax.match(a.chroma, b.chroma))
-    answer: dict[str, object] = {
-        "model": network.model_id,
-        "first": pair[0],
-        "second": pair[1],
-        "distance": float(both.mean()),
-    }
-    if known.corrects:
-        answer |= {"compared with": len(known.ids), "s_norm": apart}
-    (sure,) = known.sure(np.array([apart]), np.array([match.score]), 1)
-    return answer | sure | match.where
+    lines = references.calibration if references is not None else model.card.calibration
+    odds = mean.log_odds(lines)
+    aligned = alignment.align(x, y) if x.frames is not None and y.frames is not None else None
+    place = _place(model, a, aligned, b.chroma)
+    return Comparison(
+        None if odds is None else round(float(calibration.probability(odds)[0]), 4),
+        float(mean.distance[0]), _entry(mean.s_norm, 0), _entry(mean.alignment, 0),
+        place.transposition, place.tempo_ratio, place.span_query, place.span_reference,
+    )  # fmt: skip
+
+
+def _score_pair(
+    query: TrackEmbeddings, other: TrackEmbeddings, references: ReferenceSet | None
+) -> Scores:
+    n = query.n_transpositions
+    forward = Direction(scoring.track_similarities(query.track, other.track[:1], n))
+    backward = aligned = None
+    if query.segments and other.segments:
+        forward = Direction(forward.track, scoring.segment_similarities(query, [other]))
+        backward = Direction(
+            scoring.track_similarities_reversed(query, [other]),
+            scoring.segment_similarities_reversed(query, [other]),
+        )
+    if query.frames is not None and other.frames is not None:
+        aligned = np.array([alignment.align(query, other).score])
+    similar = Similarities(forward, backward, aligned)
+    if references is None or not references.has_cohort:
+        return scoring.score(similar)
+    cohort = references.cohort_similarities(query, similar)
+    return scoring.score(similar, cohort, references.query_statistics(other.track[:1]))
+
+
+def _mean(arrays: list[np.ndarray | None]) -> np.ndarray | None:
+    present = [x for x in arrays if x is not None]
+    return np.mean(present, axis=0) if present else None
+
+
+def _entry(values: np.ndarray | None, place: int) -> float | None:
+    value = None if values is None else float(values[place])
+    return None if value is None or np.isnan(value) else value
+
+
+def _place(
+    model: EmbeddingModel, query: Query, aligned: Alignment | None, chroma: np.ndarray | None
+) -> Place:
+    """Return where two recordings match: by their frames, else by Qmax of their chroma."""
+    if aligned is None or model.card.frame_s is None:
+        if chroma is None:
+            return Place()
+        span_a, span_b, semitones = qmax.matching_spans(
+            qmax.fold_frames(query.chroma), qmax.fold_frames(chroma)
+        )
+        return Place(span_a, span_b, (-semitones + 5) % 12 - 5, _tempo_ratio(span_a, span_b))
+    length_s, hop_s = model.card.frame_s
+    ends = (
+        query.duration_s,
+        None if chroma is None else chroma.shape[1] / parameters("chroma").frames_per_second,
+    )
+    spans = []
+    for (first, last), end in zip((aligned.span_a, aligned.span_b), ends, strict=True):
+        stop = last * hop_s + length_s
+        spans.append((first * hop_s, stop if end is None else min(stop, end)))
+    return Place(spans[0], spans[1], aligned.transposition, _tempo_ratio(*spans))
+
+
+def _tempo_ratio(span_query: Span, span_reference: Span) -> float | None:
+    lengths = [end - start for start, end in (span_query, span_reference)]
+    return round(lengths[0] / lengths[1], 3) if min(lengths) >= MIN_TEMPO_SPAN_S else None
+
+
+def verdict(best: Match) -> str:
+    """Return one sentence on whether the best match is a cover."""
+    name = best.title or best.recording_id
+    if best.probability is None:
+        return f'nearest is "{name}"; no probability without works to calibrate on'
+    if best.probability >= EVEN:
+        return f'a cover of "{name}" (probability {best.probability:.0%})'
+    return f'no cover found; the nearest, "{name}", has probability {best.probability:.0%}'

@@ -1,9 +1,9 @@
-"""2-D Fourier magnitude of chroma patches: the floor without training.
+"""2-D Fourier transform magnitude of chroma patches: a floor without training.
 
-*Conventions.* Chroma (36, T) is folded to 12 and powered, cut into patches of 12 x 75 frames, and the
-magnitude of each patch's 2-D Fourier transform is taken: a key shift is a rotation along pitch, a
-time shift one along time, and the magnitude forgets both. The median over patches, of unit norm, is the
-recording's vector. The paper's frames are beats; these are a quarter of a second.
+*Conventions.* Chroma (36, T) is folded to 12 pitch classes, raised to a power, and cut into patches of 12 x 75
+frames. A transposition rotates a patch along pitch and a delay along time; the magnitude of its transform
+ignores both. The vector of a recording is the median over patches, of unit norm. The paper's frames are
+beats; these are quarters of a second.
 
 References
 ----------
@@ -15,14 +15,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from covers.retrieval.embedding import repeat_to_length
+
 PATCH, HOP, POWER = 75, 8, 1.96
 
 
 def vector(chroma: np.ndarray) -> np.ndarray:
     """Return the vector of one recording, shape (12 * 75,), float64, unit norm."""
     folded = chroma.reshape(3, 12, -1).sum(axis=0) ** POWER
-    if folded.shape[1] < PATCH:
-        folded = np.tile(folded, (1, -(-PATCH // folded.shape[1])))
+    n = -(-PATCH // folded.shape[1]) * folded.shape[1]  # whole repetitions of a short recording
+    folded = repeat_to_length(folded, n) if folded.shape[1] < PATCH else folded
     starts = range(0, folded.shape[1] - PATCH + 1, HOP)
     patches = np.stack([folded[:, s : s + PATCH] for s in starts])
     magnitude = np.abs(np.fft.fft2(patches))
@@ -32,8 +34,8 @@ def vector(chroma: np.ndarray) -> np.ndarray:
 
 
 def distances(chromas: list[np.ndarray]) -> np.ndarray:
-    """Return the (n, n) Euclidean distances of the recordings' vectors."""
+    """Return the Euclidean distances (n, n) of the recordings' vectors."""
     x = np.array([vector(c) for c in chromas])
-    found = np.sqrt(np.maximum(2 - 2 * x @ x.T, 0))
-    np.fill_diagonal(found, 0.0)
-    return found
+    d = np.sqrt(np.maximum(2 - 2 * x @ x.T, 0))
+    np.fill_diagonal(d, 0.0)
+    return d

@@ -1,9 +1,9 @@
-"""Qmax: the longest aligned stretch of two recordings, the classical method to beat.
+"""Qmax: local alignment of chroma by cross recurrence, the classical method to beat.
 
-*Conventions.* Chroma (36, T) at 4 frames/s is folded to 12 and averaged by two (0.5 s frames),
-stacked 9 deep; the cross-recurrence plot marks pairs that are mutually among the nearest 9.5%;
-Qmax is the score of the best path with gaps. The second recording is rolled to the best
-transposition first. Distance = sqrt(length) / Qmax, as essentia has it.
+*Conventions.* Chroma (36, T) at 4 frames/s is folded to 12 pitch classes and averaged by two (0.5 s frames),
+then stacked 9 deep. The cross-recurrence plot marks pairs of frames that are mutually among the nearest
+9.5%. Qmax is the score of the best path with gaps; the second recording is first rolled to the optimal
+transposition. Distance = sqrt(length) / Qmax, as in essentia.
 
 References
 ----------
@@ -16,14 +16,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from covers.retrieval import paths
+from covers.retrieval.best_path import best_path, pairwise
 
 STACK, KAPPA, GAP = 9, 0.095, 0.5
 FRAME_S, MAX_FRAMES = 0.5, 1200
 
 
-def features(chroma: np.ndarray) -> np.ndarray:
-    """Return (T', 12) float64 frames of half a second, largest value 1."""
+def fold_frames(chroma: np.ndarray) -> np.ndarray:
+    """Return (T', 12) float64 frames of half a second, largest value 1, of chroma (36, T)."""
     folded = chroma.reshape(3, 12, -1).sum(axis=0)
     n = folded.shape[1] // 2 * 2
     halves = folded[:, :n].reshape(12, -1, 2).mean(axis=2) if n else folded
@@ -33,13 +33,13 @@ def features(chroma: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(frames / np.maximum(frames.max(axis=1, keepdims=True), 1e-9))
 
 
-def best_transposition(a: np.ndarray, b: np.ndarray) -> int:
-    """Return the roll of b's pitch classes that brings its mean nearest to a's."""
+def optimal_transposition(a: np.ndarray, b: np.ndarray) -> int:
+    """Return the roll of b's pitch classes that brings its mean nearest to a's; frames (T, 12)."""
     profile_a, profile_b = a.mean(axis=0), b.mean(axis=0)
     return int(np.argmax([profile_a @ np.roll(profile_b, s) for s in range(12)]))
 
 
-def recurrence(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def recurrence_plot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return the (n, m) boolean cross-recurrence plot of stacked frames."""
     x, y = (np.hstack([f[i : len(f) - STACK + 1 + i] for i in range(STACK)]) for f in (a, b))
     squares = (x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1)[None] - 2 * x @ y.T
@@ -49,50 +49,44 @@ def recurrence(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (squares <= rows[:, None]) & (squares <= columns[None])
 
 
-def path_of(a: np.ndarray, b: np.ndarray, semitones: int) -> tuple[float, int, int, int, int]:
-    """Return `longest_path` of two recordings' `features`, b turned by so many semitones.
+def qmax_path(a: np.ndarray, b: np.ndarray, semitones: int) -> tuple[float, int, int, int, int]:
+    """Return `best_path` of two recordings' frames, b rolled by so many semitones.
 
     Serrà et al., equation 7, with one penalty for the onset of a gap and for its extension.
     """
-    plot = recurrence(a, np.roll(b, semitones, axis=1))
-    return paths.longest_path(np.where(plot, np.float32(1), np.float32(-GAP)))
+    plot = recurrence_plot(a, np.roll(b, semitones, axis=1))
+    return best_path(np.where(plot, np.float32(1), np.float32(-GAP)))
 
 
 def pair_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the distance of two recordings' `features`, whichever comes first.
+    """Return the distance of two recordings' frames, the same in both orders.
 
-    essentia divides the root of the second one's length by Qmax; this is the mean of both orders,
-    for Qmax is the same in both.
+    essentia divides the root of the second one's length by Qmax; this is the mean over both orders, in
+    which Qmax is the same.
     """
-    score = max(path_of(a, b, best_transposition(a, b))[0], 1.0)
+    score = max(qmax_path(a, b, optimal_transposition(a, b))[0], 1.0)
     return float((np.sqrt(len(a)) + np.sqrt(len(b))) / 2 / score)
 
 
-def aligned(a: np.ndarray, b: np.ndarray) -> tuple[tuple[float, float], tuple[float, float], int]:
-    """Return where two recordings' `features` match best: (from, to) [s] in each, and the semitones.
+def matching_spans(
+    a: np.ndarray, b: np.ndarray
+) -> tuple[tuple[float, float], tuple[float, float], int]:
+    """Return where two recordings' frames match best: (start, end) [s] in each, and semitones.
 
-    All twelve keys are tried: b, turned by the semitones, is in the key of a.
+    All twelve transpositions are tried; b rolled by the semitones is in the key of a.
     """
-    paths = [path_of(a, b, semitones) for semitones in range(12)]
+    paths = [qmax_path(a, b, semitones) for semitones in range(12)]
     semitones = int(np.argmax([path[0] for path in paths]))
     first_a, first_b, last_a, last_b = (x * FRAME_S for x in paths[semitones][1:])
-    whole = STACK * FRAME_S  # a stacked frame reaches so far
-    return (first_a, last_a + whole), (first_b, last_b + whole), semitones
+    stack_s = STACK * FRAME_S  # a stacked frame reaches so far
+    return (first_a, last_a + stack_s), (first_b, last_b + stack_s), semitones
 
 
 def distances(chromas: list[np.ndarray]) -> np.ndarray:
-    """Return the (n, n) distances of recordings, on all cores."""
-    return distances_of([features(c) for c in chromas])
+    """Return the distances (n, n) of recordings by their chroma, on all cores."""
+    return frame_distances([fold_frames(c) for c in chromas])
 
 
-def distances_of(frames: list[np.ndarray]) -> np.ndarray:
-    """Return the (n, n) distances of recordings by their `features`, or other (T, 12) frames."""
-    return paths.of_pairs(pair_distance, frames)
-
-
-def match(own: np.ndarray, other: np.ndarray | None) -> dict[str, str]:
-    """Return where two chromas match best, as minutes and seconds in each of them."""
-    if other is None:
-        return {"match here": "", "match there": ""}
-    here, there, _ = aligned(features(own), features(other))
-    return paths.match(here, there)
+def frame_distances(frames: list[np.ndarray]) -> np.ndarray:
+    """Return the distances (n, n) of recordings by `fold_frames`, or other (T, 12) frames."""
+    return pairwise(pair_distance, frames)
