@@ -16,8 +16,8 @@ from sklearn.metrics import adjusted_rand_score, root_mean_squared_error
 from xgboost import XGBRegressor
 
 from benchmarks.measure import session
-from covers.catalog import plots
-from covers.catalog.regressor import RegressorConfig, first_seed, split
+from covers.catalog import kmeans_table, plots
+from covers.catalog.regressor_table import RegressorConfig, first_seed, split
 from covers.io.lake import Lake
 from covers.schemas.cluster_models import CLUSTER_MODELS
 from covers.schemas.evaluations import EVALUATIONS
@@ -74,7 +74,7 @@ def cluster_maps(lake: Lake) -> Figure:
         mine = labels.where(F.col("cluster_model_id") == model["cluster_model_id"])
         vectors = features.where(F.col("encoding") == model["encoding"])
         rows = vectors.join(mine.select("track_id", "cluster"), "track_id")
-        maps[f"encoding {model['encoding']}"] = plots.map_sample(rows, rows.count(), 123)
+        maps[f"encoding {model['encoding']}"] = kmeans_table.map_sample(rows, rows.count(), 123)
     return plots.cluster_map(maps)
 
 

@@ -12,7 +12,7 @@ import argparse
 
 from pyspark.sql import functions as F
 
-from covers.catalog import assign, classifier
+from covers.catalog import assignment_table, classifier
 from covers.catalog.cluster_tables import find_model
 from covers.catalog.features import Scaler
 from covers.cli.console import Summary
@@ -46,16 +46,18 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     fitted = lake.read(TRACK_CLUSTERS).where(F.col("cluster_model_id") == model.cluster_model_id)
     fitted = fitted.where("method = 'nearest_center'").select("track_id")
     new = checkpoint_to_disk(
-        assign.rescale(features.join(fitted, "track_id", "left_anti"), scaler, model.encoding)
+        assignment_table.rescale(
+            features.join(fitted, "track_id", "left_anti"), scaler, model.encoding
+        )
     )
     valid, rejected = new.where("is_in_range"), new.where("NOT is_in_range")
-    rows = assign.assignment_rows(valid, model, classifier.load(chosen.path)).persist()
+    rows = assignment_table.assignment_rows(valid, model, classifier.load(chosen.path)).persist()
     n_rows = lake.upsert(rows, TRACK_CLUSTERS)
-    lake.n_quarantined = lake.upsert(assign.quarantine_rows(rejected), QUARANTINE)
+    lake.n_quarantined = lake.upsert(assignment_table.quarantine_rows(rejected), QUARANTINE)
     return {
         "classifier": chosen.model_id, "read": new.count(), "assigned": n_rows,
         "quarantined": lake.n_quarantined,
-        "agreement_with_nearest_center": assign.agreement_rates(rows, valid),
+        "agreement_with_nearest_center": assignment_table.agreement_rates(rows, valid),
     }  # fmt: skip
 
 

@@ -13,8 +13,8 @@ import argparse
 
 from pyspark.storagelevel import StorageLevel
 
-from covers.catalog import kmeans, plots
-from covers.catalog.cluster_quality import evaluate_clusters
+from covers.catalog import kmeans_table, plots
+from covers.catalog.cluster_quality_table import evaluate_clusters
 from covers.catalog.cluster_tables import cluster_summary, model_row, track_names, track_rows
 from covers.catalog.features import ENCODINGS
 from covers.cli.console import Summary
@@ -71,8 +71,8 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Fit, describe and evaluate the clusters; write the cluster of every track."""
     features = lake.read(TRACK_FEATURES).where(f"encoding = '{args.encoding}'")
     chosen = features.where(f"source = '{args.source}'")
-    fit, trials = kmeans.choose_k(chosen, args.k, seed=args.seed)
-    rows = kmeans.nearest_center(chosen, fit.centers).persist(StorageLevel.DISK_ONLY)
+    fit, trials = kmeans_table.choose_k(chosen, args.k, seed=args.seed)
+    rows = kmeans_table.nearest_center(chosen, fit.centers).persist(StorageLevel.DISK_ONLY)
     described = cluster_summary(rows, fit.k)
     n_tracks = sum(d["tracks"] for d in described)
     row = model_row(
@@ -84,7 +84,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     quality = evaluate_clusters(rows, track_names(lake, args.source, chosen))
     lake.upsert_rows(quality.evaluation_rows(fit, row[0], n_tracks), EVALUATIONS)
     if args.plot:
-        sample = {row[0]: plots.map_sample(rows, n_tracks, args.seed)}
+        sample = {row[0]: kmeans_table.map_sample(rows, n_tracks, args.seed)}
         plots.save(plots.cluster_map(sample), args.plot)
     plots.save(plots.k_choice(trials), args.k_plot)
     return {"model": row[0], **quality.summary(), "trials": trials, "clusters": described}

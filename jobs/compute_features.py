@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import argparse
 
-from covers.catalog import features
+from covers.catalog import features_table
+from covers.catalog.features import ENCODINGS
 from covers.cli.console import Summary
 from covers.cli.job import Job
 from covers.cli.parser import job_parser
@@ -24,7 +25,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = job_parser(__doc__)
     parser.add_argument(
-        "--encoding", nargs="+", choices=features.ENCODINGS, default=list(features.ENCODINGS),
+        "--encoding", nargs="+", choices=ENCODINGS, default=list(ENCODINGS),
         help="default: all",
     )  # fmt: skip
     return parser.parse_args(argv)
@@ -33,9 +34,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Fit the scaler over the catalogue, encode every track."""
     tracks = lake.read(TRACKS)
-    scaler_id, scaler = features.register_scaler(lake, tracks)
+    scaler_id, scaler = features_table.register_scaler(lake, tracks)
     rows = [
-        features.feature_rows(
+        features_table.feature_rows(
             tracks, scaler, encoding, scaler_id=scaler_id, source="catalog",
             version=int(lake.inputs["tracks"]),
         )

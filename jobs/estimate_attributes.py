@@ -14,7 +14,8 @@ from functools import reduce
 from pyspark.sql import DataFrame
 
 from covers.audio import attributes_table
-from covers.catalog.features import ENCODINGS, feature_rows, scaler_for
+from covers.catalog.features import ENCODINGS
+from covers.catalog.features_table import feature_rows, scaler_for
 from covers.cli.console import Summary
 from covers.cli.job import Job
 from covers.cli.parser import job_parser

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 
-from covers.catalog import ingest
+from covers.catalog import tracks_table
 from covers.cli.console import Summary
 from covers.cli.job import Job
 from covers.cli.parser import job_parser
@@ -30,19 +30,19 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Ingest, and return why rows were rejected."""
-    uris = ingest.csv_files(args.catalog)
-    rows = checkpoint_to_disk(ingest.validate(ingest.read_csv(lake.spark, uris)))
-    valid, rejected = ingest.split_valid_and_rejected(rows)
+    uris = tracks_table.csv_files(args.catalog)
+    rows = checkpoint_to_disk(tracks_table.validate(tracks_table.read_csv(lake.spark, uris)))
+    valid, rejected = tracks_table.split_valid_and_rejected(rows)
     n_tracks = lake.upsert(valid, TRACKS)
     lake.n_quarantined = lake.upsert(rejected, QUARANTINE)
     reasons = rejected.groupBy("reason").count().orderBy("reason").collect()
-    ignored = ingest.ignored_columns(uris)
+    ignored = tracks_table.ignored_columns(uris)
     return {
         "files": len(uris),
         "ignored_columns": ", ".join(ignored) or "none",
         "read": rows.count(),
         "tracks": n_tracks,
-        **ingest.count_undetected(valid),
+        **tracks_table.count_undetected(valid),
         "quarantined": lake.n_quarantined,
         "reasons": [{"reason": r[0], "rows": r[1]} for r in reasons],
     }
@@ -51,7 +51,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
 def hashes(args: argparse.Namespace) -> dict[str, str]:
     """Return the content hash of every input file."""
     found = {}
-    for uri in ingest.csv_files(args.catalog):
+    for uri in tracks_table.csv_files(args.catalog):
         with files.local(uri) as path:
             found[uri] = files.sha256_of(path)
     return found

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 
 from covers.audio import manifest, quarantine_table, recordings_table
-from covers.catalog.matching import fill_track_ids
+from covers.catalog.matching_table import fill_track_ids
 from covers.cli.console import Summary
 from covers.cli.job import Job
 from covers.cli.parser import job_parser

@@ -12,7 +12,7 @@ import argparse
 
 from pyspark.sql import functions as F
 
-from covers.catalog import similarity
+from covers.catalog import similarity_table
 from covers.cli.console import Summary
 from covers.cli.job import Job
 from covers.cli.parser import job_parser, positive
@@ -31,7 +31,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     song.add_argument("--track-id", metavar="ID")
     parser.add_argument("--artist", metavar="TEXT")
-    parser.add_argument("--method", choices=similarity.METHODS, default="writeup")
+    parser.add_argument("--method", choices=similarity_table.METHODS, default="writeup")
     parser.add_argument(
         "--top", type=positive, default=10, metavar="N", help="default: %(default)s"
     )
@@ -41,9 +41,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Score the catalogue, print the most similar tracks."""
     tracks = lake.read(TRACKS)
-    seed = args.track_id or similarity.find_track(tracks, args.title, args.artist)
+    seed = args.track_id or similarity_table.find_track(tracks, args.title, args.artist)
     features = lake.read(TRACK_FEATURES).where("encoding = 'raw' AND source = 'catalog'")
-    rows = similarity.similarity_rows(features, seed_track_id=seed, method=args.method)
+    rows = similarity_table.similarity_rows(features, seed_track_id=seed, method=args.method)
     n_rows = lake.upsert(rows, TRACK_SIMILARITY)
     top = (
         rows.where(F.col("track_id") != seed).join(tracks.select("track_id", "name", "artist"), "track_id")

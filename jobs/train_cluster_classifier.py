@@ -13,8 +13,9 @@ from dataclasses import asdict
 
 from pyspark.storagelevel import StorageLevel
 
-from covers.catalog import classifier, model_card, overfitting, plots
+from covers.catalog import classifier, classifier_table, overfitting, plots
 from covers.catalog.cluster_tables import find_model
+from covers.catalog.model_card import CardContents
 from covers.cli.console import Summary
 from covers.cli.job import Job
 from covers.cli.parser import job_parser, positive, renamed_flags
@@ -55,18 +56,18 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     config = classifier.config_of(args.preset, epochs=args.epochs, seed=args.seed)
     which = {"encoding": clusters.encoding, "cluster_model_id": clusters.cluster_model_id}
     features, labels = lake.read(TRACK_FEATURES), lake.read(TRACK_CLUSTERS)
-    rows = classifier.labelled_tracks(features, labels, config, **which).persist(
+    rows = classifier_table.labelled_tracks(features, labels, config, **which).persist(
         StorageLevel.DISK_ONLY
     )
     k = len(clusters.centers)
-    model, fits = classifier.train(rows, k, config)
-    result = classifier.evaluate(rows, model, k, config)
-    sample = overfitting.sample_tracks(rows, lake.read(TRACKS), config)
+    model, fits = classifier_table.train(rows, k, config)
+    result = classifier_table.evaluate(rows, model, k, config)
+    sample = classifier_table.sample_tracks(rows, lake.read(TRACKS), config)
     checks = overfitting.run_checks(sample, clusters.centers, config)
     settings, listed = asdict(config) | which, overfitting.list_checks(checks)
     model_id = content_id("classifier", settings, dict(lake.inputs))
-    contents = model_card.CardContents(model_id, settings, result, listed)
-    model_card.register_with_card(lake, model, contents)
+    contents = CardContents(model_id, settings, result, listed)
+    classifier_table.register_with_card(lake, model, contents)
     lake.upsert_rows(classifier.fit_rows(model_id, config.preset, fits), CLASSIFIER_FITS)
     lake.upsert_rows(overfitting.evaluation_rows(model_id, which, checks), EVALUATIONS)
     plots.save(plots.fits(fits), args.plot)

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from pyspark.sql import functions as F
 
-from covers.catalog import plots, regressor
-from covers.catalog.similarity import METHODS
+from covers.catalog import plots, regressor_table
+from covers.catalog.similarity_table import METHODS
 from covers.cli.console import Summary
 from covers.cli.job import Job
 from covers.cli.parser import job_parser, positive, renamed_flags
@@ -42,16 +42,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Train, and evaluate on held-out tracks."""
     scored = lake.read(TRACK_SIMILARITY).where(f"method = '{args.method}'")
-    seed_track = args.seed_track or regressor.first_seed(scored)
-    config = regressor.RegressorConfig(seed=args.seed, num_workers=args.workers)
+    seed_track = args.seed_track or regressor_table.first_seed(scored)
+    config = regressor_table.RegressorConfig(seed=args.seed, num_workers=args.workers)
     model_id = content_id("regressor", asdict(config), seed_track, dict(lake.inputs))
     rows = scored.where(F.col("seed_track_id") == seed_track)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "booster.json"
         slots = lake.spark.sparkContext.defaultParallelism
-        result = regressor.train(rows, config, slots=slots, save_to=path)
+        result = regressor_table.train(rows, config, slots=slots, save_to=path)
         register(lake, ModelRecord(model_id, "regressor", str(path), asdict(config), result))
-    lake.upsert_rows(regressor.evaluation_rows(model_id, seed_track, result), EVALUATIONS)
+    lake.upsert_rows(regressor_table.evaluation_rows(model_id, seed_track, result), EVALUATIONS)
     listed = [{"model": name, **scores} for name, scores in result["scores"].items()]
     plots.save(plots.importance(result["importance"]), args.plot)
     importance = ", ".join(f"{k} {v:.0%}" for k, v in result["importance"].items())
@@ -59,7 +59,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
         "model": model_id,
         "n_test": result["n_test"],
         "importance": importance,
-        "note": regressor.NOTE,
+        "note": regressor_table.NOTE,
         "test_scores": listed,
     }
 

@@ -12,7 +12,7 @@ import os
 
 from pyspark.sql import functions as F
 
-from covers.catalog import plots
+from covers.catalog import kmeans_table, plots
 from covers.io.lake import Lake
 from covers.io.spark import spark_session
 from covers.schemas.classifier_fits import CLASSIFIER_FITS
@@ -134,7 +134,7 @@ for model in models.orderBy("cluster_model_id").collect():
     mine = F.col("cluster_model_id") == model["cluster_model_id"]
     vectors = features.where(F.col("encoding") == model["encoding"])
     clustered = vectors.join(clusters.where(mine).select("track_id", "cluster"), "track_id")
-    maps[model["cluster_model_id"]] = plots.map_sample(clustered, clustered.count(), seed=123)
+    maps[model["cluster_model_id"]] = kmeans_table.map_sample(clustered, clustered.count(), seed=123)
 plots.cluster_map(maps)
 
 # COMMAND ----------

@@ -10,8 +10,10 @@ from sklearn.metrics import accuracy_score, adjusted_rand_score, precision_recal
 
 from covers.catalog import (
     classifier,
-    cluster_quality,
+    classifier_table,
+    cluster_quality_table,
     kmeans,
+    kmeans_table,
     model_card,
     overfitting,
     plots,
@@ -30,13 +32,13 @@ def blobs(n=240, seed=0):
 @pytest.mark.spark
 @pytest.mark.parametrize("held", [1000, 60])  # the driver tries all rows, or a quarter
 def test_clusters_agree_with_sklearns_best_of_ten(spark, monkeypatch, held):
-    monkeypatch.setattr(kmeans, "SAMPLE", held)
+    monkeypatch.setattr(kmeans_table, "SAMPLE", held)
     x = blobs()
     frame = spark.createDataFrame([(i, row.tolist()) for i, row in enumerate(x)], ["i", "features"])
-    found = kmeans.fit(frame, k=3, seed=1)
+    found = kmeans_table.fit(frame, k=3, seed=1)
     theirs = KMeans(3, n_init=10, random_state=0).fit(x)
     assert found.inertia == pytest.approx(theirs.inertia_, rel=1e-3)
-    rows = kmeans.nearest_center(frame, found.centers).orderBy("i").collect()
+    rows = kmeans_table.nearest_center(frame, found.centers).orderBy("i").collect()
     assert adjusted_rand_score([r["cluster"] for r in rows], theirs.labels_) >= 0.99
     naive = np.linalg.norm(x[:, None] - found.centers[None], axis=2)
     np.testing.assert_allclose([r["distance"] for r in rows], naive.min(axis=1), rtol=1e-9)
@@ -48,7 +50,7 @@ def test_clusters_agree_with_sklearns_best_of_ten(spark, monkeypatch, held):
 def test_fewer_different_tracks_than_clusters_are_refused(spark):
     frame = spark.createDataFrame([([0.0, 1.0],)] * 9, ["features"])
     with pytest.raises(ValueError, match=r"more than k = 3 to cluster, got 1"):
-        kmeans.fit(frame, k=3, seed=1)
+        kmeans_table.fit(frame, k=3, seed=1)
 
 
 def test_three_blobs_give_three_clusters():
@@ -92,17 +94,17 @@ def test_agreement_of_clusters_is_that_of_all_pairs_one_by_one(spark):
         for i in range(60)
     ]  # fmt: skip
     frame = spark.createDataFrame(rows)
-    title = cluster_quality.same_title(frame)
+    title = cluster_quality_table.same_title(frame)
     assert title.value == pytest.approx(naive_agreement(rows, "name", "artist"))
     assert title.low < title.value < title.high
     sizes = np.bincount([r["cluster"] for r in rows]) / len(rows)
     assert title.chance == pytest.approx((sizes**2).sum())
-    assert cluster_quality.same_artist(frame).value == pytest.approx(
+    assert cluster_quality_table.same_artist(frame).value == pytest.approx(
         naive_agreement(rows, "artist", None)
     )
-    assert 1 / 3 < cluster_quality.key_purity(frame) < 1
+    assert 1 / 3 < cluster_quality_table.key_purity(frame) < 1
     bands = frame.selectExpr("key", "int(key / 4) AS cluster")
-    assert cluster_quality.key_purity(bands) == 1.0
+    assert cluster_quality_table.key_purity(bands) == 1.0
 
 
 def fitted(n_epochs=5):
@@ -186,7 +188,7 @@ def test_sections_of_a_stream_are_consecutive_and_complete(sizes, n_sections):
 
 @pytest.mark.spark
 def test_presets_train_on_their_sections_and_never_on_the_test_set(spark, monkeypatch):
-    monkeypatch.setattr(stream, "_PARTITION", 150)
+    monkeypatch.setattr(classifier_table, "_PARTITION", 150)
     x = blobs(600).tolist()
     rows = [(f"{i:04d}", x[i], i % 3, (i % 10) / 10) for i in range(600)]
     frame = spark.createDataFrame(rows, ["track_id", "features", "cluster", "bucket"])
@@ -197,9 +199,9 @@ def test_presets_train_on_their_sections_and_never_on_the_test_set(spark, monkey
         trained.append([np.concatenate([x for x, _ in p]) for p in passes])
         return test
 
-    monkeypatch.setattr(classifier, "fit_stream", spy)
+    monkeypatch.setattr(classifier_table, "fit_stream", spy)
     train = np.array([r[1] for r in rows if r[3] >= 0.25])
-    test = classifier.train(frame, 3, classifier.PRESETS["quarters-2"])
+    test = classifier_table.train(frame, 3, classifier.PRESETS["quarters-2"])
     assert sorted(test[0].tolist()) == sorted(r[1] for r in rows if r[3] < 0.25)
     assert len(trained[-1]) == 30 + 3
     quarter = len(train) // 4
@@ -209,11 +211,11 @@ def test_presets_train_on_their_sections_and_never_on_the_test_set(spark, monkey
     ):
         assert sorted(found.tolist()) == sorted(wanted.tolist())
     config = classifier.config_of("shuffled", epochs=1, seed=123)
-    classifier.train(frame, 3, config)
-    classifier.train(frame.repartition(2), 3, config)
+    classifier_table.train(frame, 3, config)
+    classifier_table.train(frame.repartition(2), 3, config)
     np.testing.assert_array_equal(trained[-1][0], trained[-2][0])  # in any partitioning
     in_order = classifier.config_of("iterative", epochs=1, seed=123)
-    classifier.train(frame, 3, in_order)
+    classifier_table.train(frame, 3, in_order)
     assert sorted(trained[-1][0].tolist()) == sorted(trained[-2][0].tolist())
     assert trained[-1][0].tolist() != trained[-2][0].tolist()
 

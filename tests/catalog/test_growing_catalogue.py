@@ -114,7 +114,7 @@ def test_clusters_are_scikit_learns_on_the_vectors_in_the_lake(grown):
 def test_xgboost_through_spark_is_as_good_as_on_one_node_and_beats_plain_models(grown):
     from xgboost import XGBRegressor
 
-    from covers.catalog.regressor import RegressorConfig, split
+    from covers.catalog.regressor_table import RegressorConfig, split
     from covers.schemas.track_similarity import TRACK_SIMILARITY
 
     lake, summary = grown[0], grown[2]["regressor"]

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from covers.catalog import features, similarity
+from covers.catalog import features, features_table, similarity_table
 from covers.errors import InputError
 
 pytestmark = pytest.mark.spark
@@ -32,7 +32,7 @@ def tracks(spark):
 
 
 def encoded(tracks, encoding):
-    rows = tracks.select("track_id", features.encode(SCALER, encoding).alias("f")).collect()
+    rows = tracks.select("track_id", features_table.encode(SCALER, encoding).alias("f")).collect()
     return {r["track_id"]: list(r["f"]) for r in rows}
 
 
@@ -43,8 +43,10 @@ def naive(a, b):
 
 
 def test_published_similarities_to_mr_brightside_come_out(tracks):
-    rows = features.feature_rows(tracks, SCALER, "raw", scaler_id="s", source="catalog", version=0)
-    scored = similarity.similarity_rows(rows, seed_track_id="t0", method="writeup")
+    rows = features_table.feature_rows(
+        tracks, SCALER, "raw", scaler_id="s", source="catalog", version=0
+    )
+    scored = similarity_table.similarity_rows(rows, seed_track_id="t0", method="writeup")
     found = {r["track_id"]: r["similarity"] for r in scored.collect()}
     x = encoded(tracks, "raw")
     for track, vector in x.items():
@@ -55,34 +57,38 @@ def test_published_similarities_to_mr_brightside_come_out(tracks):
     assert found["t4"] == pytest.approx(0.663407, abs=5e-7)
 
 
-@pytest.mark.parametrize("method", similarity.METHODS)
+@pytest.mark.parametrize("method", similarity_table.METHODS)
 def test_song_has_similarity_1_to_itself_and_others_are_between_0_and_1(tracks, method):
-    rows = features.feature_rows(tracks, SCALER, "raw", scaler_id="s", source="catalog", version=0)
-    scored = similarity.similarity_rows(rows, seed_track_id="t0", method=method).collect()
+    rows = features_table.feature_rows(
+        tracks, SCALER, "raw", scaler_id="s", source="catalog", version=0
+    )
+    scored = similarity_table.similarity_rows(rows, seed_track_id="t0", method=method).collect()
     found = {r["track_id"]: r["similarity"] for r in scored}
     assert found.pop("t0") == pytest.approx(1.0)
     assert all(0 <= value < 1 for value in found.values())
 
 
 def test_name_is_found_without_its_case_accents_and_punctuation(tracks):
-    assert similarity.find_track(tracks, "mr brightside", "the KILLERS") == "t0"
-    assert similarity.find_track(tracks, "MR.BRIGHTSIDÉ", "the-killers") == "t0"
+    assert similarity_table.find_track(tracks, "mr brightside", "the KILLERS") == "t0"
+    assert similarity_table.find_track(tracks, "MR.BRIGHTSIDÉ", "the-killers") == "t0"
 
 
 def test_ambiguous_name_lists_the_candidates(tracks):
     with pytest.raises(InputError, match="got several: Take Me Out by Franz Ferdinand = t3"):
-        similarity.find_track(tracks, "Take me out", None)
+        similarity_table.find_track(tracks, "Take me out", None)
 
 
 def test_unknown_name_lists_the_nearest(tracks):
     with pytest.raises(InputError, match=r"got 'Wonderwal' by None; nearest: Wonderwall by Oasis"):
-        similarity.find_track(tracks, "Wonderwal", None)
+        similarity_table.find_track(tracks, "Wonderwal", None)
 
 
 def test_seed_without_features_is_refused(tracks):
-    rows = features.feature_rows(tracks, SCALER, "raw", scaler_id="s", source="catalog", version=0)
+    rows = features_table.feature_rows(
+        tracks, SCALER, "raw", scaler_id="s", source="catalog", version=0
+    )
     with pytest.raises(InputError, match="got none for 'nobody'"):
-        similarity.similarity_rows(rows, seed_track_id="nobody", method="writeup")
+        similarity_table.similarity_rows(rows, seed_track_id="nobody", method="writeup")
 
 
 def test_raw_encoding_scales_nothing_but_tempo(tracks):
@@ -108,6 +114,6 @@ def test_unknown_key_and_tempo_sit_in_the_middle(tracks):
 
 def test_unknown_encoding_and_method_are_refused():
     with pytest.raises(ValueError, match="encoding must be one of"):
-        features.encode(SCALER, "plain")
+        features_table.encode(SCALER, "plain")
     with pytest.raises(ValueError, match="method must be one of"):
-        similarity.similarity("cosine", [0.0] * 6)
+        similarity_table.similarity("cosine", [0.0] * 6)

@@ -6,11 +6,11 @@ import random
 
 import pytest
 
-from covers.catalog import ingest
+from covers.catalog import tracks_table
 from covers.errors import InputError
 from covers.io.spark import checkpoint_to_disk
 
-HEADER = ["track_id", "name", "artist", *ingest.ATTRIBUTES]
+HEADER = ["track_id", "name", "artist", *tracks_table.ATTRIBUTES]
 VALID = ["T1", 'Say "Hi", Again', "Beyoncé", "0.5", "0.6", "7", "1", "0.3", "120.5"]
 
 
@@ -21,8 +21,10 @@ def write(path, rows, header=HEADER, opener=open):
 
 
 def split(spark, *paths):
-    rows = checkpoint_to_disk(ingest.validate(ingest.read_csv(spark, ingest.csv_files(paths))))
-    valid, rejected = ingest.split_valid_and_rejected(rows)
+    rows = checkpoint_to_disk(
+        tracks_table.validate(tracks_table.read_csv(spark, tracks_table.csv_files(paths)))
+    )
+    valid, rejected = tracks_table.split_valid_and_rejected(rows)
     return {r["track_id"]: r for r in valid.collect()}, [r["reason"] for r in rejected.collect()]
 
 
@@ -96,39 +98,43 @@ def test_other_column_order_extra_columns_and_gz_read_the_same(spark, tmp_path):
     )
     (one, _), (other, _) = split(spark, plain), split(spark, turned)
     assert one["T1"] == other["T1"]
-    assert ingest.ignored_columns(ingest.csv_files([plain, turned])) == ["extra"]
+    assert tracks_table.ignored_columns(tracks_table.csv_files([plain, turned])) == ["extra"]
 
 
 def test_folder_without_csv_and_missing_path_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"a folder without \.csv"):
-        ingest.csv_files([str(tmp_path)])
+        tracks_table.csv_files([str(tmp_path)])
     with pytest.raises(InputError, match="no file there"):
-        ingest.csv_files([str(tmp_path / "none.csv")])
+        tracks_table.csv_files([str(tmp_path / "none.csv")])
     with pytest.raises(InputError, match="scheme that Arrow can open, got 'gopher:x'"):
-        ingest.csv_files(["gopher:x"])
+        tracks_table.csv_files(["gopher:x"])
 
 
 def test_folder_gives_its_csv_files_in_order_as_uris(tmp_path):
     for name in ("b.csv", "a.csv.gz", "notes.txt"):
         (tmp_path / name).touch()
     wanted = [f"file:{tmp_path}/{name}" for name in ("a.csv.gz", "b.csv")]
-    assert ingest.csv_files([str(tmp_path)]) == ingest.csv_files([f"file:{tmp_path}"]) == wanted
+    assert (
+        tracks_table.csv_files([str(tmp_path)])
+        == tracks_table.csv_files([f"file:{tmp_path}"])
+        == wanted
+    )
 
 
 def test_missing_column_is_refused_by_name(tmp_path):
     path = write(tmp_path / "a.csv", [VALID[:-1]], HEADER[:-1])
     with pytest.raises(InputError, match=r"missing: \['tempo'\]"):
-        ingest.header_of(path)
+        tracks_table.header_of(path)
 
 
 def test_file_that_is_not_text_is_refused(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(b"\xff\xfe\x00\x01")
     with pytest.raises(InputError, match="CSV file in UTF-8"):
-        ingest.header_of(str(path))
+        tracks_table.header_of(str(path))
 
 
 def test_repeated_column_is_refused(tmp_path):
     path = write(tmp_path / "a.csv", [], [*HEADER, "name"])
     with pytest.raises(InputError, match="different names"):
-        ingest.header_of(path)
+        tracks_table.header_of(path)

@@ -36,14 +36,14 @@ def sample_row(table: Table) -> dict:
     row |= {c.name: [1] * 6 for c in table.columns if c.type == T.ArrayType(T.IntegerType())}
     row |= {c.name: [1.0] * 6 for c in table.columns if c.type == T.ArrayType(T.DoubleType())}
     row |= {c.name: [1.0] for c in table.columns if c.type == T.ArrayType(T.FloatType())}
-    known = {
+    valid = {
         "encoding": "raw", "source": "catalog", "method": "writeup", "part": "test",
         "split": "train", "state": "present", "representation": "chroma", "dtype": "uint8",
         "what": "track", "kind": "clique", "k": 2, "n_features": 3, "sha256": "0" * 64,
         "anchor": "a", "positive": "p", "negative": "n", "anchor_label": "1", "negative_label": "2",
         "purpose": "use",
     }  # fmt: skip
-    row |= {k: v for k, v in known.items() if k in row}
+    row |= {k: v for k, v in valid.items() if k in row}
     row |= {"method": "nearest_center"} if table.name == "track_clusters" else {}
     return row | ({"shape": [1, 1]} if table.name == "embeddings" else {})
 
@@ -92,6 +92,10 @@ bad_values = {
     ("training_epochs", "loss_is_finite"): {"loss": float("nan")},
     ("embeddings", "vector_is_full"): {"vector": [1.0, 2.0]},
     ("embeddings", "vector_is_finite"): {"vector": [float("nan")]},
+    ("sequence_embeddings", "tracks_are_whole"): {"tracks": b"xx"},
+    ("sequence_embeddings", "segments_are_whole"): {"segments": b"xx"},
+    ("sequence_embeddings", "frames_are_whole"): {"frames": b"xx"},
+    ("sequence_embeddings", "scales_are_finite"): {"frames_scales": [float("nan")]},
     ("evaluations", "n_not_negative"): {"n": -1},
     ("evaluations", "interval_is_ordered"): {"low": 1.0, "high": 0.0},
     ("quarantine", "what_is_known"): {"what": "x"},

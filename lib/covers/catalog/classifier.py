@@ -1,7 +1,6 @@
 """An SGD classifier that learns the clusters batch by batch, evaluated after every batch.
 
-*Conventions.* Tracks stream in from Spark (`stream`); the driver holds one partition, one batch and a
-sample of the test set. The test set is split off by a hash of track_id and never fitted. A preset
+*Conventions.* The test set is split off by a hash of track_id and never fitted. A preset
 sets how the catalogue is split, the number of passes, and the order of batches; the catalogue's
 order is that of track_id.
 
@@ -13,25 +12,20 @@ The write-up, notebooks "IterativeLearning_3clusters" (hinge loss, batches of 50
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import skops.io
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 from sklearn.linear_model import SGDClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from covers.catalog.stream import Batch, batches, pack, slice_chunks, unpack
-from covers.errors import InputError
-from covers.io.spark import hash_bucket
+from covers.catalog.stream import Batch
 
 METRICS = ("accuracy", "precision", "recall", "f1")
-TEST_SAMPLE = 10_000  # tracks evaluated after every fit; at the end all are
 
 
 @dataclass(frozen=True)
@@ -80,32 +74,6 @@ def config_of(preset: str, *, epochs: int | None, seed: int) -> ClassifierConfig
     """Return a preset with this seed and, where given, this number of passes over each section."""
     found = replace(PRESETS[preset], seed=seed)
     return replace(found, first_epochs=epochs, epochs=epochs) if epochs else found
-
-
-def labelled_tracks(
-    features: DataFrame,
-    clusters: DataFrame,
-    config: ClassifierConfig,
-    *,
-    encoding: str,
-    cluster_model_id: str,
-) -> DataFrame:
-    """Return track_id, features, cluster and bucket, a hash of track_id in [0, 1).
-
-    Takes `track_features` and `track_clusters` rows. The test set is bucket < test_share.
-    """
-    vectors = features.where((F.col("encoding") == encoding) & (F.col("source") == "catalog"))
-    labels = clusters.where(
-        (F.col("cluster_model_id") == cluster_model_id) & (F.col("method") == "nearest_center")
-    )
-    return vectors.join(labels.select("track_id", "cluster"), "track_id").select(
-        "track_id", "features", "cluster", hash_share("track_id", config.seed).alias("bucket")
-    )
-
-
-def hash_share(column: str, seed: int) -> F.Column:
-    """Return a number in [0, 1) that is the same for equal text in any partitioning."""
-    return hash_bucket(column, seed, 1_000_000) / 1_000_000
 
 
 def fit_stream(
@@ -182,53 +150,6 @@ def scores(counts: np.ndarray) -> dict[str, float]:
     return dict(zip(METRICS, map(float, values), strict=True))
 
 
-def train(rows: DataFrame, k: int, config: ClassifierConfig) -> tuple[Pipeline, pd.DataFrame]:
-    """Train on `labelled_tracks` rows; return the model and its fits.
-
-    Raises
-    ------
-    InputError
-        If no track is held out, or none is left.
-    """
-    rng = np.random.default_rng(config.seed)
-    is_test = F.col("bucket") < config.test_share
-    n_rows, n_test = rows.agg(F.count("*"), F.count_if(is_test)).collect()[0]
-    if not 0 < n_test < n_rows:
-        raise InputError(
-            f"tracks must be enough for training and test, got {n_rows - n_test} and {n_test}; "
-            "ingest more tracks"
-        )
-    by_hash = F.xxhash64("track_id", F.lit(config.seed))
-    order = by_hash if config.is_shuffled else F.col("track_id")
-    test_rows = rows.where(F.col("bucket") < config.test_share * min(1.0, TEST_SAMPLE / n_test))
-    test = next(batches(unpack(pack(test_rows, n_test, order).collect()), n_test, rng))
-    n_train = n_rows - n_test
-    stream = pack(rows.where(~is_test), n_train, order).persist()
-
-    def passes() -> Iterator[Iterator[Batch]]:
-        for section in range(config.n_trained):
-            ends = [n_train * i // config.n_sections for i in (section, section + 1)]
-            for _ in range(config.epochs if section else config.first_epochs):
-                chunks = slice_chunks(unpack(stream.toLocalIterator()), *ends)
-                yield batches(chunks, config.batch_size, rng)
-
-    fitted = fit_stream(passes(), test, k, config)
-    stream.unpersist()
-    return fitted
-
-
-def evaluate(rows: DataFrame, model: Pipeline, k: int, config: ClassifierConfig) -> dict:
-    """Return the model's metrics on every held-out track; takes `labelled_tracks` rows."""
-    held_out = rows.where(F.col("bucket") < config.test_share)
-    pairs = held_out.groupBy(
-        "cluster", prediction_udf(model)("features").alias("predicted")
-    ).count()
-    counts = np.zeros((k, k), dtype=np.int64)
-    for cluster, predicted, n in pairs.collect():
-        counts[cluster, predicted] = n
-    return {**scores(counts), "n": int(counts.sum())}
-
-
 def save(model: Pipeline, path: Path) -> None:
     """Save as skops, which runs no code when it is loaded."""
     skops.io.dump(model, path)
@@ -237,16 +158,6 @@ def save(model: Pipeline, path: Path) -> None:
 def load(path: str | Path) -> Pipeline:
     """Load what `save` wrote; only scikit-learn's own types are accepted."""
     return skops.io.load(path)
-
-
-def prediction_udf(model: Pipeline) -> Callable[[str], F.Column]:
-    """Return a Spark function: column of feature vectors to cluster; the model travels with it."""
-
-    @F.pandas_udf("int")  # type: ignore[call-overload]
-    def clusters(vectors: pd.Series) -> pd.Series:
-        return pd.Series(model.predict(np.stack(vectors.to_list())).astype(np.int32))
-
-    return clusters
 
 
 def fit_rows(model_id: str, preset: str, fits: pd.DataFrame) -> Iterator[tuple]:

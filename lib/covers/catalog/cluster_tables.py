@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from covers.catalog.kmeans import Clustering, describe
-from covers.catalog.names import track_id_of_recording
+from covers.catalog.names_table import track_id_of_recording
 from covers.errors import InputError
 from covers.io.lake import Lake
 from covers.schemas.cluster_models import CLUSTER_MODELS

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from sklearn.pipeline import Pipeline
 from skops.card import Card
-
-from covers.catalog.classifier import save
-from covers.io import files
-from covers.io.lake import Lake
-from covers.io.model_store import ModelRecord, register
 
 USE = (
     "Gives a track one of the clusters of `{cluster_model_id}` by its features (encoding "
@@ -35,21 +28,6 @@ class CardContents:
     settings: dict[str, Any]
     result: dict[str, Any]
     checks: list[dict[str, Any]]
-
-
-def register_with_card(lake: Lake, model: Pipeline, contents: CardContents) -> None:
-    """Register the model in the lake, and write its card, README.md, beside its file."""
-    with tempfile.TemporaryDirectory() as folder:
-        path, page = Path(folder) / "classifier.skops", Path(folder) / "README.md"
-        save(model, path)
-        page.write_text(render(model, contents))
-        uri = register(
-            lake,
-            ModelRecord(
-                contents.model_id, "classifier", str(path), contents.settings, contents.result
-            ),
-        )
-        files.put(page, f"{uri.rsplit('/', 1)[0]}/README.md")
 
 
 def render(model: Pipeline, contents: CardContents) -> str:

@@ -1,4 +1,4 @@
-"""Overfitting checks of the cluster classifier, on a sample that the driver holds.
+"""Overfitting checks of the cluster classifier, on a sample of tracks.
 
 *Conventions.* Every check is a training of its own with the preset's settings, ten passes in
 batches, evaluated on its training tracks (``train``) and on held-out tracks (``test``):
@@ -23,19 +23,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from pyspark.sql import DataFrame
 
-from covers.catalog.classifier import (  # fmt: skip
-    Batch,
-    ClassifierConfig,
-    batches,
-    confusion,
-    fit_stream,
-    hash_share,
-    scores,
-)
+from covers.catalog.classifier import ClassifierConfig, confusion, fit_stream, scores
+from covers.catalog.stream import Batch, batches
 
-SAMPLE = 20_000
 PASSES = 10
 SIZES = (500, 1_000, 2_000, 4_000, 8_000)
 
@@ -59,19 +50,6 @@ class Sample:
     y: np.ndarray
     by_track: np.ndarray
     by_artist: np.ndarray
-
-
-def sample_tracks(labelled: DataFrame, tracks: DataFrame, config: ClassifierConfig) -> Sample:
-    """Return at most about SAMPLE tracks; takes `labelled_tracks` and `tracks` rows."""
-    share = min(1.0, SAMPLE / max(labelled.count(), 1))
-    some = labelled.where(hash_share("track_id", config.seed + 1) < share)
-    joined = some.join(tracks.select("track_id", "artist"), "track_id").select(
-        "features", "cluster", "bucket", hash_share("artist", config.seed), "track_id"
-    )
-    rows = sorted(joined.collect(), key=lambda r: r[4])
-    x = np.array([r[0] for r in rows]).reshape(len(rows), -1)
-    y, by_track, by_artist = (np.array([r[i] for r in rows]) for i in (1, 2, 3))
-    return Sample(x, y.astype(np.int32), by_track, by_artist)
 
 
 def run_checks(data: Sample, centers: np.ndarray, config: ClassifierConfig) -> list[Check]:

@@ -14,14 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
-from covers.catalog.kmeans import sample
 from covers.io import files
 
 KEYS = ("?", "C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
-MAP_SIZE = 3_000  # tracks on a map
 _COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#999999")
 
 
@@ -35,14 +31,8 @@ def save(figure: Figure | None, uri: str | None) -> None:
         files.put(path, uri)
 
 
-def map_sample(clustered: DataFrame, n_rows: int, seed: int) -> pd.DataFrame:
-    """Return a few thousand tracks for a map; takes x_vector, features and cluster."""
-    few = sample(clustered, n_rows, MAP_SIZE, seed)
-    return few.select("features", "cluster", F.col("x_vector")[2].alias("key")).toPandas()
-
-
 def cluster_map(maps: Mapping[str, pd.DataFrame]) -> Figure:
-    """Draw each sample of `map_sample`: left its plane of largest variance, right its keys."""
+    """Draw each sample of `kmeans_table.map_sample`: left its plane of largest variance, right its keys."""
     figure = Figure(figsize=(10, 3.6 * len(maps)), layout="constrained")
     plots = figure.subplots(len(maps), 2, squeeze=False, width_ratios=(1, 1.2))
     for (title, tracks), (plane, bars) in zip(maps.items(), plots, strict=True):
@@ -67,7 +57,7 @@ def cluster_map(maps: Mapping[str, pd.DataFrame]) -> Figure:
 
 
 def k_choice(trials: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw silhouette and stability by k; takes the trials of `kmeans.choose_k`."""
+    """Draw silhouette and stability by k; takes the trials of `kmeans_table.choose_k`."""
     figure = Figure(figsize=(6, 3), layout="constrained")
     axes = figure.subplots()
     for measure, color in zip(("silhouette", "stability"), _COLORS, strict=False):

@@ -1,7 +1,6 @@
-"""Labelled tracks from Spark to the driver in a given order, in constant memory.
+"""Labelled tracks in chunks of any length, cut and joined to batches in constant memory.
 
-*Conventions.* A thousand tracks travel in one row as bytes, partition after partition: a row a
-track would cost the driver many times as long. A batch is (x, y): x of shape (n, d) float64, y of
+*Conventions.* A batch is (x, y): x of shape (n, d) float64, y of
 shape (n,) int32.
 """
 
@@ -10,31 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-import pyarrow as pa
-from pyspark.sql import Column, DataFrame
 
 Batch = tuple[np.ndarray, np.ndarray]
-_PARTITION = 200_000  # tracks
-
-
-def pack(rows: DataFrame, n_rows: int, order: Column) -> DataFrame:
-    """Return the tracks in this order, up to a thousand in one row; takes features and cluster."""
-    n_partitions = -(-n_rows // _PARTITION) or 1
-    ordered = rows.withColumn("_order", order).repartitionByRange(n_partitions, "_order")
-    ordered = ordered.sortWithinPartitions("_order").select("features", "cluster")
-    return ordered.mapInArrow(_pack, "x binary, y binary")
-
-
-def _pack(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        x = batch.column(0).flatten().to_numpy().astype(np.float64)
-        y = batch.column(1).to_numpy().astype(np.int32)
-        if len(y):
-            yield pa.RecordBatch.from_pydict({"x": [x.tobytes()], "y": [y.tobytes()]})
 
 
 def unpack(rows: Iterable) -> Iterator[Batch]:
-    """Yield (x, y) of every row that `pack` made."""
+    """Yield (x, y) of every row that `classifier_table.pack` made."""
     for row in rows:
         y = np.frombuffer(row[1], np.int32)
         yield np.frombuffer(row[0]).reshape(len(y), -1), y

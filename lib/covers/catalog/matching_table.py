@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from covers.catalog.names import normalised
+from covers.catalog.names_table import normalised
 from covers.io.lake import Lake
 from covers.schemas.recordings import RECORDINGS
 from covers.schemas.tracks import TRACKS

@@ -6,28 +6,29 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from sklearn.pipeline import Pipeline
 
-from covers.catalog import features
-from covers.catalog.classifier import prediction_udf
+from covers.catalog.classifier_table import prediction_udf
 from covers.catalog.cluster_tables import ClusterModel
-from covers.catalog.kmeans import nearest_center
+from covers.catalog.features import X_VECTOR, Scaler
+from covers.catalog.features_table import encode, is_in_range, is_unusual
+from covers.catalog.kmeans_table import nearest_center
 
 
-def rescale(rows: DataFrame, scaler: features.Scaler, encoding: str) -> DataFrame:
+def rescale(rows: DataFrame, scaler: Scaler, encoding: str) -> DataFrame:
     """Encode x_vector by the scaler that the centres were fitted with.
 
     Takes `track_features` rows of one encoding; of a track's two, the catalogue's is preferred to
     the estimate. Returns track_id, features, is_in_range, is_unusual (key or tempo not detected, or
     a tempo outside the scaler's range) and shown, the values for a message.
     """
-    x = {name: F.col("x_vector")[i] for i, name in enumerate(features.X_VECTOR)}
+    x = {name: F.col("x_vector")[i] for i, name in enumerate(X_VECTOR)}
     unique = rows.groupBy("track_id").agg(F.min_by("x_vector", "source").alias("x_vector"))
     wide = unique.select("track_id", *[value.alias(name) for name, value in x.items()])
     return wide.select(
         "track_id",
-        features.encode(scaler, encoding).alias("features"),
-        features.is_in_range().alias("is_in_range"),
-        features.is_unusual(scaler).alias("is_unusual"),
-        F.array(*features.X_VECTOR).cast("string").alias("shown"),
+        encode(scaler, encoding).alias("features"),
+        is_in_range().alias("is_in_range"),
+        is_unusual(scaler).alias("is_unusual"),
+        F.array(*X_VECTOR).cast("string").alias("shown"),
     )
 
 
@@ -72,7 +73,7 @@ def quarantine_rows(rows: DataFrame) -> DataFrame:
         F.lit("track").alias("what"),
         F.concat(F.lit("track_features: "), "track_id").alias("location"),
         F.lit("attributes_out_of_range").alias("reason"),
-        F.concat(F.lit(", ".join(features.X_VECTOR) + " = "), "shown").alias("detail"),
+        F.concat(F.lit(", ".join(X_VECTOR) + " = "), "shown").alias("detail"),
         F.lit(None).cast("string").alias("raw"),
         F.lit("assign_clusters").alias("job"),
     )

@@ -14,7 +14,8 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from covers.catalog.names import normalise, normalised
+from covers.catalog.names import normalise
+from covers.catalog.names_table import normalised
 from covers.errors import InputError
 
 METHODS = ("writeup", "euclidean")
