@@ -1,1 +1,0 @@
-"""The logic of the project, one package a subject; jobs wire it, schemas say what it stores."""
