@@ -49,7 +49,7 @@ def launch(lake, made, workers=2, stall_timeout_s=120.0):
 
 
 def test_petastorm_reads_every_row_every_time(tiny):
-    # Unmended, petastorm 0.13.1 loses rows in about a third of reads: twenty in a row are safe.
+    # Unpatched, petastorm 0.13.1 loses rows in about a third of reads; twenty without a loss are proof.
     snapshot = tiny.snapshot(SPECTROGRAMS)
     for _ in range(20):
         batches = delta_reader.read_rows(snapshot, ["recording_id"])

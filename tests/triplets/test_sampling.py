@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from covers.jobs.generate_triplets import mix_share
+from covers.jobs import generate_triplets
 from covers.triplets import bucket as buckets_module
 from covers.triplets import candidates_table, config, mining_table, sampling_table
 from covers.triplets.bucket import Bucket
@@ -208,7 +208,14 @@ def test_what_cannot_be_drawn_is_refused():
         mining_table.mine_triplets(None, None, sampling(["clique"]), "easy")
     for text in ("clique", "clique=0", "clique=-1", "other=1", "clique=x"):
         with pytest.raises(argparse.ArgumentTypeError, match="a share must be KIND=X"):
-            mix_share(text)
+            generate_triplets.mix_share(text)
+
+
+def test_earlier_flag_of_shares_is_answered_with_the_new_one(capsys):
+    with pytest.raises(SystemExit) as ended:
+        generate_triplets.parse_args(["--lake", "lake", "--weights", "clique=1"])
+    assert ended.value.code == 2
+    assert "--weights is now --mix-shares" in capsys.readouterr().err
 
 
 @st.composite

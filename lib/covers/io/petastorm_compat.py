@@ -1,12 +1,12 @@
-"""petastorm 0.13.1 on today's pyarrow and numpy, and without its silent loss of rows.
+"""petastorm 0.13.1 on current pyarrow and numpy, patched so that it loses no rows.
 
-Import this module before petastorm. petastorm imports names that pyarrow (since 15) and numpy
-(since 2) have dropped; the stand-ins below give them to petastorm's modules alone. It covers what
-this project uses: lists of local Parquet files read by the thread or dummy pool.
+Import this module before petastorm. petastorm imports names that pyarrow (since 15) and numpy (since 2)
+have removed; the substitutes below are visible to petastorm's modules alone. They cover what this project
+uses: lists of local Parquet files, read by the thread or dummy pool. Remote URIs are not supported.
 
-The loss: ``ThreadPool.get_results`` asks whether all workers are done before it asks whether all
-items were handed out; if the last ones go out in between, the read ends early, without an error
-(a third of reads with one worker). Asked the other way round, no read lost a row.
+The lost rows: ``ThreadPool.get_results`` checks that all workers are done before it checks that all items
+were handed out. If the last items are handed out in between, the read ends early and without an error (a
+third of reads with one worker). In the opposite order no read lost a row.
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ class LocalFileSystem:
         return open(path, mode)
 
     def exists(self, path: str) -> bool:
-        """Tell whether the path exists."""
+        """Return whether the path exists."""
         return os.path.exists(path)
 
     def isdir(self, path: str) -> bool:
-        """Tell whether the path is a folder."""
+        """Return whether the path is a folder."""
         return os.path.isdir(path)
 
     def isfile(self, path: str) -> bool:
-        """Tell whether the path is a file."""
+        """Return whether the path is a file."""
         return os.path.isfile(path)
 
 
@@ -120,7 +120,7 @@ class Dataset:
 
 
 def install() -> None:
-    """Give petastorm what it looks for, and mend its thread pool."""
+    """Add the missing names to pyarrow and numpy, and patch petastorm's thread pool."""
     for name, kind in (("unicode_", np.str_), ("string_", np.bytes_)):
         if not hasattr(np, name):
             setattr(np, name, kind)
@@ -139,18 +139,18 @@ def install() -> None:
         module = importlib.import_module(name)
         if hasattr(module, "pq"):
             vars(module)["pq"] = parquet
-    _mend_thread_pool()
+    _patch_thread_pool()
 
 
-def _mend_thread_pool() -> None:
+def _patch_thread_pool() -> None:
     from petastorm.workers_pool.thread_pool import ThreadPool
 
-    first = ThreadPool.all_workers_done
+    original = ThreadPool.all_workers_done
 
     def all_workers_done(self: Any) -> bool:
         if self._ventilator and not self._ventilator.completed():
             return False
-        return first(self)
+        return original(self)
 
     ThreadPool.all_workers_done = all_workers_done
 

@@ -39,7 +39,7 @@ class BatchOrder:
     n_micro_batches : int
     seed : int
     anchors_per_class : int
-        Triplets of a class that are taken together, as far as there are so many.
+        Triplets of a class in a row of the order, where the class has so many.
 
     Raises
     ------

@@ -83,7 +83,7 @@ class TrainConfig:
     patience : int
         Epochs without a better validation triplet accuracy until training ends; 0 never ends it.
     augment : bool
-        Augment every crop, not only the positives that the triplets say.
+        Augment every crop, not only positives by the triplets' specs.
     seed : int
     init_weights : str or None
         File of initial weights, or ``imagenet`` for ResNet-18.

@@ -129,7 +129,7 @@ class Watchdog:
                 if silence_s > timeout_s:
                     raise TrainingFailed(
                         f"ranks must write a heartbeat within {timeout_s:g} s, got none: a rank stalled; "
-                        "look at the machines' memory, or raise stall_timeout_s; use --resume to continue"
+                        "check the machines' memory, or raise stall_timeout_s; use --resume to continue"
                     )
         except Exception as error:
             self.failure = error

@@ -1,4 +1,4 @@
-"""The losses behind one setting. Those that pytorch-metric-learning has are taken from there.
+"""The losses behind one setting. Where pytorch-metric-learning has one, it is that one.
 
 *Conventions.* A loss takes embeddings of unit L2 norm, (r, B, d) float32, and labels (r, B): r is 3
 (anchors, positives, negatives) or 2 (without negatives). Only the triplet loss reads the roles; the

@@ -1,7 +1,7 @@
 """The few collective operations that training needs, by Horovod or by torch.distributed.
 
 *Conventions.* Every rank calls every operation in the same order. ``average`` is the mean over ranks.
-``name`` tells one call from another where a backend matches calls by name (Horovod).
+Horovod matches calls on different ranks by ``name``.
 """
 
 from __future__ import annotations

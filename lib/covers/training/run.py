@@ -220,7 +220,7 @@ def _launch(lake: Lake, plan: Plan, launching: LaunchConfig, on_event: OnEvent) 
 
 
 def _delete_leftovers(folder: Path) -> None:
-    """Delete checkpoints and weights of an earlier training, lest they be taken for this one's."""
+    """Delete checkpoints and weights of an earlier training, so that they do not pass for this one's."""
     for old in [*folder.glob("epoch-*"), folder / FINAL_WEIGHTS]:
         old.unlink(missing_ok=True)
 
@@ -231,9 +231,7 @@ def _register(lake: Lake, run: TrainingRun, launching: LaunchConfig) -> TrainedM
     newest = checkpoints.load_newest(folder)
     path = folder / FINAL_WEIGHTS
     if newest is None or not path.exists():
-        raise TrainingFailed(
-            f"training must leave weights in {folder}, got none; look at its output"
-        )
+        raise TrainingFailed(f"training must leave weights in {folder}, got none; see its output")
     settings = config.to_dict() | {
         "strategy": run.strategy, "backend": launching.backend, "workers": launching.workers,
     }  # fmt: skip

@@ -27,7 +27,7 @@ class Trackers:
 
         name = Path(run.folder).name
         self.board = SummaryWriter(f"{folder}/tensorboard/{name}")
-        # MLflow 3 refuses a folder as its store unless told that it is meant.
+        # MLflow 3 refuses a folder as its store without this.
         os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
         self.client = MlflowClient(uri or f"file://{folder.resolve()}/mlruns")
         experiment = self.client.get_experiment_by_name(EXPERIMENT)

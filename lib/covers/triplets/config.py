@@ -1,6 +1,6 @@
 """Which triplets to draw: strategies, draws for an anchor, seed, shares of a mix.
 
-*Conventions.* A **kind** says what anchor and positive have in common (their **label**):
+*Conventions.* A **kind** defines what anchor and positive have in common (their **label**):
 
 ``cluster``       label = cluster of the recording's track; positive = another of the cluster
 ``augmentation``  label = work; positive = the anchor, augmented by a drawn spec
@@ -63,10 +63,10 @@ class SamplingConfig:
         if self.per_anchor < 1:
             raise ValueError(f"per_anchor must be at least 1, got {self.per_anchor}")
         shares = dict(self.mix_shares)
-        wrong = {k: s for k, s in shares.items() if k not in KINDS or not 0 <= s < math.inf}
-        if wrong or not sum(shares.values()):
+        invalid = {k: s for k, s in shares.items() if k not in KINDS or not 0 <= s < math.inf}
+        if invalid or not sum(shares.values()):
             raise ValueError(
-                f"mix_shares must be numbers from 0 of {KINDS}, not all 0, got {wrong or shares}"
+                f"mix_shares must be numbers from 0 of {KINDS}, not all 0, got {invalid or shares}"
             )
 
     @property

@@ -2,8 +2,8 @@
 
 *Conventions.* Families are assigned to buckets of about `BUCKET_SIZE` recordings by a hash of the seed.
 Anchors look for positives and negatives in their own bucket alone (one Spark group, one faiss index), so
-that work grows with the number of recordings and not with its square. A family is never split. What the
-modes mean is said in `covers.triplets.bucket`.
+that work grows with the number of recordings and not with its square. A family is never split. The
+modes are defined in `covers.triplets.bucket`.
 """
 
 from __future__ import annotations

@@ -148,7 +148,7 @@ def _draw_kind(config: SamplingConfig) -> Column:
 
 def _draw_positions(drawn: DataFrame, seed: int) -> DataFrame:
     """Add the positions of the positive and the negative."""
-    # A number among the label's others, moved past the anchor.
+    # A number among the label's other recordings, moved past the anchor.
     other = _draw_integer(F.col("size") - 1, seed, "positive")
     own = F.col("position") - F.col("start")
     another = F.col("start") + other + F.when(other >= own, 1).otherwise(0)
