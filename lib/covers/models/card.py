@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -87,8 +86,8 @@ class ModelCard:
     tempo_factors: tuple[float, ...] = (1.0,)
     segment_s: Window | None = None
     frame_s: Window | None = None
-    calibration: Mapping[str, Calibration] = field(default_factory=lambda: MappingProxyType({}))
-    details: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    calibration: Mapping[str, Calibration] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check the architecture, the tempo factors and the windows."""

@@ -1,11 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from covers.models import covernet, factory, similarity
+from covers.models import factory
 
 
 @pytest.mark.parametrize("n_backbones", [1, 2])
@@ -24,26 +22,6 @@ def test_other_weights_than_covernets_are_refused_in_one_line(tmp_path):
         factory.build("covernet", init_weights=str(path))
     with pytest.raises(ValueError, match=r"must be a \.safetensors file, got 'nowhere'"):
         factory.build("covernet", init_weights="nowhere")
-
-
-@settings(max_examples=20, deadline=None)
-@given(st.integers(0, 11), st.integers(0, 1000))
-def test_covernet_embeds_a_transposed_recording_the_same(shift, seed):
-    torch.manual_seed(0)
-    network = factory.build("covernet").eval()
-    x = torch.rand(1, 36, 80, generator=torch.Generator().manual_seed(seed))
-    rolled = x.reshape(1, 3, 12, 80).roll(shift, dims=2).reshape(1, 36, 80)
-    with torch.no_grad():
-        near = similarity.paired_distance(network(x), network(rolled), 12)
-    assert float(near) < 5e-3
-
-
-def test_circular_pitch_convolution_is_a_plain_convolution_of_the_input_repeated_around():
-    torch.manual_seed(0)
-    circle, x = covernet.CircularPitchConv(3, 5), torch.rand(2, 3, 12, 7)
-    around = torch.cat([x, x[:, :, :11]], dim=2)
-    plain = torch.nn.functional.conv2d(around, circle.weight)
-    torch.testing.assert_close(circle(x), plain, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", factory.ARCHITECTURES)
@@ -92,16 +70,3 @@ def test_unknown_architectures_and_missing_weights_are_refused():
         factory.build("vgg")
     with pytest.raises(ValueError, match="weights must be a file or 'imagenet', got 'nowhere'"):
         factory.build("resnet18_all", init_weights="nowhere")
-
-
-def test_an_ensemble_pools_what_each_of_its_backbones_pools_alone():
-    torch.manual_seed(3)
-    alone = [factory.build("covernet", n_backbones=n).eval() for n in (1, 2)]
-    both, x = covernet.join_backbones(alone).eval(), torch.rand(3, 36, 80)
-    torch.testing.assert_close(
-        both.temporal_std(x), torch.cat([n.temporal_std(x) for n in alone], dim=1)
-    )
-    assert covernet.count_backbones(both.state_dict()) == 3
-    assert both(x).norm(dim=1).allclose(torch.ones(3))
-    rolled = torch.roll(x.reshape(3, 3, 12, -1), 5, dims=2).reshape(x.shape)
-    torch.testing.assert_close(both(rolled), both(x), atol=1e-5, rtol=0)
