@@ -1,7 +1,8 @@
 """make_demo_data: make a catalogue and songs composed by the project, each in several versions.
 
 Reads   nothing
-Writes  OUT/catalog.csv, OUT/manifest.csv, OUT/audio/…, OUT/midi/…; one row and one file are broken
+Writes  OUT/catalog.csv, OUT/manifest.csv, OUT/audio/…, OUT/midi/…, OUT/query.wav; one row and
+        one file are broken
 
     ./spark-submit.sh make_demo_data --lake demo/lake --out demo/data
 """
@@ -45,11 +46,13 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     catalog.to_csv(out / "catalog.csv", index=False)
     demo.add_broken_examples(out)
     demo.add_midi_songs(out, args.seed)
+    query = demo.add_query(out, config)
     return {
         "songs": args.works,
         "recordings": len(versions),
         "tracks": len(catalog),
         "folder": str(out),
+        "query": str(query),
     }
 
 

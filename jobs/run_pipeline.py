@@ -93,7 +93,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Summary:
     reports = sorted(Path(args.out).resolve().glob("report-*.html"))
     return {
         "steps": steps,
-        "result": runner.leaderboard(lake),
+        "leaderboard": runner.leaderboard(lake),
         "reports": ", ".join(map(str, reports)) or "none",
     }
 

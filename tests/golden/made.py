@@ -12,8 +12,8 @@ import soundfile as sf
 from covers.audio.features import fold
 from covers.evaluation import metrics, systems
 from covers.evaluation.systems import EvaluationSet
-from covers.models import registry
-from covers.retrieval.hearing import hear
+from covers.models.model import load_pretrained
+from covers.retrieval.embedding import extract_embeddings
 from covers.synthesis import symbolic_features
 from covers.synthesis.arrange import arrange
 from covers.synthesis.composer import compose
@@ -55,16 +55,18 @@ def write_audio(folder, number, v):
     return str(path)
 
 
-def judged(recordings):
+def evaluated(recordings):
     """Return embeddings, distances and MAP, as golden.json has them."""
-    network = registry.resolve(None, "shipped")
+    model = load_pretrained()
     ids, works, chromas = (list(x) for x in zip(*recordings, strict=True))
-    heard = [hear(network, x, 4.0) for x in chromas]
-    data = EvaluationSet("golden", ids, ids, np.array(works), chromas, {"model": (heard, 12)})
-    distances = systems.all_distances(data)
+    embeddings = [extract_embeddings(model, x, 4.0) for x in chromas]
+    data = EvaluationSet(
+        "golden", ids, ids, np.array(works), chromas, {"model": model}, {"model": embeddings}
+    )
+    distances, _ = systems.compare_systems(data)
     upper = np.triu_indices(len(ids), 1)
     return {
-        "embeddings": {i: x.wholes[0][::240].tolist() for i, x in zip(ids, heard, strict=True)},
+        "embeddings": {i: x.track[0][::240].tolist() for i, x in zip(ids, embeddings, strict=True)},
         "distances": {name: d[upper].tolist() for name, d in distances.items()},
         "map": {
             name: float(metrics.per_query(d, data.works)["map"].mean())
@@ -84,4 +86,4 @@ def write(**found):
 
 
 if __name__ == "__main__":
-    write(**judged(dozen()))
+    write(**evaluated(dozen()))

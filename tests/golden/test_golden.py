@@ -8,11 +8,13 @@ import os
 import numpy as np
 import pytest
 
+from covers.io.lake import Lake
 from covers.models import registry
-from covers.retrieval import embed
-from covers.retrieval.search import compare_pair, search
+from covers.retrieval import embeddings_table
+from covers.retrieval.search_tables import compare_in_lake, search_lake
 from covers.schemas.embeddings import EMBEDDINGS
 from covers.schemas.recordings import RECORDINGS
+from covers.schemas.sequence_embeddings import SEQUENCE_EMBEDDINGS
 from covers.schemas.spectrograms import SPECTROGRAMS
 from tests.golden import made
 from tests.rows import recording_row, spectrogram_row
@@ -27,7 +29,7 @@ def dozen():
 
 @pytest.fixture(scope="module")
 def found(dozen):
-    found = made.judged(dozen)
+    found = made.evaluated(dozen)
     if WRITES:
         made.write(**found)
     return found
@@ -52,54 +54,52 @@ def test_map_of_every_system_is_the_golden_one(found):
     assert found["map"] == pytest.approx(golden, abs=1e-6)
 
 
-def seconds(clock):
-    """Turn 0:30 to 1:01 into seconds."""
-    return [60 * int(m) + int(s) for m, s in (x.split(":") for x in clock.split(" to "))]
-
-
-@pytest.fixture
-def filled(lake, dozen):
+@pytest.fixture(scope="module")
+def filled(spark, dozen, tmp_path_factory):
     """A lake that the shipped model has embedded: the dozen, and others to normalise scores by."""
+    lake = Lake(spark, str(tmp_path_factory.mktemp("golden") / "lake"))
     rows = [*dozen, *made.others()]
     lake.upsert_rows([recording_row(i, w, "test", title=w) for i, w, _ in rows], RECORDINGS)
     lake.upsert_rows([spectrogram_row(i, x) for i, _, x in rows], SPECTROGRAMS)
-    network = registry.resolve(lake, "shipped")
-    new = embed.embed_rows(
-        lake.read(SPECTROGRAMS), network.model_id, network.config, network.weights
-    )
-    lake.upsert(new, EMBEDDINGS)
+    model = registry.resolve(lake, "shipped")
+    spectrograms = lake.read(SPECTROGRAMS)
+    lake.upsert(embeddings_table.embed_rows(spectrograms, model), EMBEDDINGS)
+    lake.upsert(embeddings_table.sequence_rows(spectrograms, model), SEQUENCE_EMBEDDINGS)
     return lake
 
 
-def compared(answers, golden):
-    """Compare answers, lists of {id, distance, s_norm, probability, here, there}, with the golden ones."""
-    assert [a.get("id") for a in answers] == [a.get("id") for a in golden]
+def assert_equal(answers, golden):
+    """Compare answers, dicts of scores and spans, with the golden ones."""
+    assert [a.get("recording_id") for a in answers] == [a.get("recording_id") for a in golden]
     for answer, right in zip(answers, golden, strict=True):
-        for name in ("distance", "s_norm", "probability"):
-            assert answer[name] == pytest.approx(right[name], abs=2e-3), (answer, right)
-        for name in ("here", "there"):
+        assert answer["transposition"] == right["transposition"]
+        for name in ("distance", "s_norm", "alignment", "probability"):
+            assert answer[name] == pytest.approx(right[name], abs=5e-3), (answer, right)
+        for name in SPANS & set(answer):
             np.testing.assert_allclose(answer[name], right[name], atol=1, err_msg=str(right))
 
 
-def answer(row):
-    return {
-        "id": row.get("recording"), "distance": row["distance"], "s_norm": row["s_norm"],
-        "probability": row["probability"], "here": seconds(row["match here"]),
-        "there": seconds(row["match there"]),
-    }  # fmt: skip
+SPANS = {"span_query", "span_reference", "span_a", "span_b"}
+KEPT = {
+    "recording_id", "distance", "s_norm", "alignment", "probability", "transposition", *SPANS,
+}  # fmt: skip
+
+
+def select(row):
+    return {k: row[k] for k in sorted(KEPT & set(row))}
 
 
 @pytest.mark.spark
 def test_a_search_and_a_pair_answer_as_recorded(filled, tmp_path):
-    a, b, stranger = (made.write_audio(tmp_path, *x) for x in ((0, 3), (0, 4), (99, 0)))
-    rows = search(filled, "shipped", [a, stranger], top=5)
+    a, b, unrelated = (made.write_audio(tmp_path, *x) for x in ((0, 3), (0, 4), (99, 0)))
+    rows = search_lake(filled, "shipped", [a, unrelated], k=5)["details"]["matches"]
     found = {
-        "search": [answer(r) for r in rows[a]],
-        "search_stranger": [answer(r) for r in rows[stranger]],
-        "pair": [answer(compare_pair(filled, "shipped", (a, b)))],
-        "pair_stranger": [answer(compare_pair(filled, "shipped", (a, stranger)))],
+        "search": [select(r) for r in rows if r["query"] == a],
+        "search_unrelated": [select(r) for r in rows if r["query"] == unrelated],
+        "pair": [select(compare_in_lake(filled, "shipped", (a, b)))],
+        "pair_unrelated": [select(compare_in_lake(filled, "shipped", (a, unrelated)))],
     }
     if WRITES:
         made.write(**found)
     for name, answers in found.items():
-        compared(answers, made.load()[name])
+        assert_equal(answers, made.load()[name])

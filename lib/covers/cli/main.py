@@ -65,11 +65,9 @@ def _end_progress() -> None:
         sys.stderr.write("\r\033[K")
 
 
-def _span(span: tuple[float, float] | None) -> str:
-    return "-" if span is None else " to ".join(f"{int(s) // 60}:{int(s) % 60:02d}" for s in span)
-
-
 def _compare(args: argparse.Namespace) -> None:
+    from covers.retrieval.search import clock  # here: --help must not load a network
+
     model = covers.load_model(args.model)
     references = None
     if args.references:
@@ -86,11 +84,13 @@ def _compare(args: argparse.Namespace) -> None:
         f"transposition  {'-' if found.transposition is None else f'{found.transposition:+d} semitones'}"
     )
     print(f"tempo ratio    {found.tempo_ratio or '-'}")
-    print(f"match in A     {_span(found.span_a)}")
-    print(f"match in B     {_span(found.span_b)}")
+    print(f"match in A     {clock(found.span_a)}")
+    print(f"match in B     {clock(found.span_b)}")
 
 
 def _search(args: argparse.Namespace) -> None:
+    from covers.retrieval.search import clock
+
     references = covers.ReferenceSet.read(
         args.references, covers.load_model(args.model), on_file=_progress
     )
@@ -107,7 +107,7 @@ def _search(args: argparse.Namespace) -> None:
         for row in table.to_dict("records"):
             p = row["probability"]
             sure = "     -" if p is None else f"{p:6.1%}"
-            span = _span(
+            span = clock(
                 (row["start_s"], row["end_s"]) if row["start_s"] == row["start_s"] else None
             )
             print(f"  {row['rank']:>2}  {sure}  {row['title'] or row['recording_id']}  at {span}")

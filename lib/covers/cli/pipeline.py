@@ -123,11 +123,11 @@ def parse_data_set(text: str) -> DataSet:
 
 
 def steps(config: PipelineConfig) -> list[Step]:
-    """Return all steps in order."""
+    """Return all steps in order; the demo ends with a search by the shipped model."""
     sets = _data_sets(config)
     return [
         *_catalogue(config), *_synthesis(config), *map(_ingest, sets), *_features(config),
-        *_training(config), *_evaluation(config, sets), Step("maintain_tables"),
+        *_training(config), *_evaluation(config, sets), Step("maintain_tables"), *_search(config),
     ]  # fmt: skip
 
 
@@ -192,17 +192,18 @@ def _training(config: PipelineConfig) -> Iterator[Step]:
 def _evaluation(config: PipelineConfig, sets: list[DataSet]) -> Iterator[Step]:
     names = [s.name for s in config.evaluate] or [sets[0].name if sets else "versions"]
     for name in names:
-        report = f"{config.folder}/report-{name}.html"
-        yield Step("evaluate_covers", ("--data-set", name, "--report", report))
-    networks = (
-        "--architectures",
-        *config.compare_architectures,
-        *_budget(config, config.compare_epochs),
-    )
-    yield Step("compare_strategies", ("--data-set", names[0], *networks))
+        report = ("--report", f"{config.folder}/report-{name}.html")
+        yield Step("evaluate_covers", ("--data-set", name, "--also", "shipped", *report))
+    architectures = ("--architectures", *config.compare_architectures)
+    budget = _budget(config, config.compare_epochs)
+    yield Step("compare_strategies", ("--data-set", names[0], *architectures, *budget))
+
+
+def _search(config: PipelineConfig) -> Iterator[Step]:
     if config.demo:
-        query = f"{config.folder}/data/audio/demo0000/demo0000-v0.mp3"
-        yield Step("find_covers", ("--audio", query))
+        query = f"{config.folder}/data/query.wav"
+        yield Step("embed_recordings", ("--model", "shipped"))
+        yield Step("find_covers", ("--model", "shipped", "--audio", query))
 
 
 def _budget(config: PipelineConfig, epochs: int) -> list[str]:

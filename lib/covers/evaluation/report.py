@@ -17,6 +17,7 @@ from sklearn.metrics import roc_curve
 from covers.evaluation import metrics
 from covers.evaluation.leaderboard import NAMES, Results
 from covers.io.files import atomic_write
+from covers.retrieval.search import clock
 
 mpl.rcParams.update(
     {"svg.fonttype": "none", "font.size": 10, "axes.spines.top": False, "axes.spines.right": False}
@@ -78,17 +79,6 @@ def write(report: Report, path: Path) -> Path:
     with atomic_write(path) as part:
         part.write_text(page)
     return path
-
-
-def clock(span: tuple[float, float]) -> str:
-    """Return a span [s] as minutes and seconds.
-
-    Examples
-    --------
-    >>> clock((0.0, 61.5))
-    '0:00 to 1:01'
-    """
-    return " to ".join(f"{int(s) // 60}:{int(s) % 60:02d}" for s in span)
 
 
 def _svg(figure: Figure) -> str:

@@ -250,6 +250,19 @@ def _tempo_ratio(span_query: Span, span_reference: Span) -> float | None:
     return round(lengths[0] / lengths[1], 3) if min(lengths) >= MIN_TEMPO_SPAN_S else None
 
 
+def clock(span: Span | None) -> str:
+    """Return a span [s] as minutes and seconds.
+
+    Examples
+    --------
+    >>> clock((0.0, 61.5)), clock(None)
+    ('0:00 to 1:01', '-')
+    """
+    if span is None:
+        return "-"
+    return " to ".join(f"{int(s) // 60}:{int(s) % 60:02d}" for s in span)
+
+
 def verdict(best: Match) -> str:
     """Return one sentence on whether the best match is a cover."""
     name = best.title or best.recording_id

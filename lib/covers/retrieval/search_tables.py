@@ -11,6 +11,7 @@ from covers.models.model import EmbeddingModel
 from covers.retrieval import reference_reader, search
 from covers.retrieval.reference_reader import Tables
 from covers.retrieval.reference_set import ReferenceSet
+from covers.retrieval.search import Match
 from covers.schemas.embeddings import EMBEDDINGS
 from covers.schemas.recordings import RECORDINGS
 from covers.schemas.sequence_embeddings import SEQUENCE_EMBEDDINGS
@@ -28,6 +29,7 @@ def search_lake(lake: Lake, model_name: str, audio: Sequence[str], *, k: int) ->
     model = registry.resolve(lake, model_name)
     references, tables = read_references(lake, model)
     verdicts: list[dict[str, object]] = []
+    listed: list[dict[str, object]] = []
     matches: list[dict[str, object]] = []
     for path in audio:
         query = search.read_query(path, model)
@@ -37,12 +39,27 @@ def search_lake(lake: Lake, model_name: str, audio: Sequence[str], *, k: int) ->
             chromas = reference_reader.load_tensors(tables.spectrograms, ids, "chroma")
             found = search.search(references, query, k, chromas)
         verdicts.append({"query": path, "verdict": search.verdict(found[0])})
+        listed += [_listed(m) for m in found]
         matches += [{"query": path} | m.to_dict() for m in found]
     return {
         "model": model.model_id,
         "n_references": len(references),
         "verdicts": verdicts,
-        "matches": matches,
+        "best": listed,
+        "details": {"matches": matches},  # everything, for --json
+    }
+
+
+def _listed(match: Match) -> dict[str, object]:
+    """Return what the terminal shows of a match."""
+    return {
+        "rank": match.rank,
+        "title": match.title or match.recording_id,
+        "artist": match.artist,
+        "probability": "-" if match.probability is None else f"{match.probability:.1%}",
+        "recording_id": match.recording_id,
+        "query_at": search.clock(match.place.span_query),
+        "matches_at": search.clock(match.place.span_reference),
     }
 
 

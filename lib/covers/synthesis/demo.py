@@ -6,14 +6,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import soundfile as sf
 
+from covers.io.files import atomic_write
+from covers.synthesis.arrange import arrange
 from covers.synthesis.composer import compose
 from covers.synthesis.corpus import Loader
 from covers.synthesis.pop909 import write_pop909
+from covers.synthesis.synthesizer import render
+from covers.synthesis.version_files import SAMPLE_RATE
+from covers.synthesis.version_spec import SamplingConfig, sample_specs
 
 _CATALOG_COLUMNS = {  # of the Music Info format, that every made-up row has in common
     "spotify_preview_url": "", "spotify_id": "", "tags": "demo, made up", "genre": "", "duration_ms": 180000,
@@ -92,6 +99,19 @@ def add_broken_examples(out: Path) -> None:
     (out / "audio" / "broken.mp3").write_text("This is not an MP3 file.\n")
     with (out / "manifest.csv").open("a") as file:
         file.write("broken-v0,broken,Broken,Nobody,audio/broken.mp3,train,,,,,\n")
+
+
+def add_query(out: Path, config: SamplingConfig) -> Path:
+    """Render one more version of the first song to ``out``/query.wav, which no manifest names.
+
+    It is what the demo's search looks up: its covers are in the lake, the file itself is not.
+    """
+    song = compose(0, config.seed)
+    spec = sample_specs(song, replace(config, n_versions=config.n_versions + 1))[-1]
+    path = out / "query.wav"
+    with atomic_write(path) as part:
+        sf.write(part, render(arrange(song, spec), spec, sample_rate=SAMPLE_RATE), SAMPLE_RATE)
+    return path
 
 
 def add_midi_songs(out: Path, seed: int, n: int = 4, first: int = 9000) -> None:
