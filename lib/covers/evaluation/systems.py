@@ -22,11 +22,11 @@ from covers.models.model import EmbeddingModel
 from covers.retrieval import alignment, pairs
 from covers.retrieval.baselines import fourier2d, qmax, raw_features
 from covers.retrieval.embedding import TrackEmbeddings
+from covers.retrieval.pairs import PairSimilarities
 from covers.retrieval.reference_reader import reference_set_of
 from covers.retrieval.reference_set import (
     N_CANDIDATES,
     Metadata,
-    PairSimilarities,
     ReferenceSet,
 )
 from covers.retrieval.scoring import ALIGNMENT_WEIGHT, to_distance
@@ -106,12 +106,13 @@ def search_all(
         if is_cover.any():
             for k, shares in found.items():
                 shares.append(float(is_cover[:k].sum() / is_cover.sum()))
-        rows = first.rows[:N_CANDIDATES]
+        rows = references.candidates(own, N_CANDIDATES, exclude=query).rows
         scored = references.score(own, rows, exclude=query)
         distances[query, rows] = scored.badness
         if scored.log_odds is not None:
             odds[query, rows] = scored.log_odds
-        rest = first.rows[N_CANDIDATES:]  # in the first stage's order, after all candidates
+        # Everything else comes after the candidates, in the first stage's order.
+        rest = first.rows[~np.isin(first.rows, rows)]
         distances[query, rest] = scored.badness.max(initial=0.0) + 1 + np.arange(len(rest))
     coverage = {k: float(np.mean(shares)) for k, shares in found.items()}
     return SearchResult(distances, None if np.isnan(odds).all() else odds, coverage)

@@ -6,16 +6,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from covers.retrieval import scoring
 from covers.retrieval.embedding import TrackEmbeddings
 from covers.retrieval.score_norm import CohortStats, cohort_stats, s_norm
+from covers.retrieval.scoring import Direction, Similarities
 
 MAX_RECORDINGS = (
     1000  # that are all aligned with one another: a quarter of an hour on two cores, 1 GB
 )
+
+
+@dataclass(frozen=True)
+class PairSimilarities:
+    """Similarities of every query i, at its tempi, to every candidate j of a set, (n, n) each."""
+
+    track: np.ndarray
+    segments: np.ndarray | None = None
+    alignment: np.ndarray | None = None
+
+    def select(self, query: int, rows: np.ndarray) -> Similarities:
+        """Return the similarities of one query to some candidates."""
+        segments, backward, aligned = self.segments, None, None
+        if segments is not None:  # without, references are stored at their own tempo alone
+            backward = Direction(self.track[rows, query], segments[rows, query])
+            segments = segments[query, rows]
+        if self.alignment is not None:
+            aligned = self.alignment[query, rows]
+        return Similarities(Direction(self.track[query, rows], segments), backward, aligned)
 
 
 def track_distances(tracks: np.ndarray, n_transpositions: int) -> np.ndarray:

@@ -17,6 +17,7 @@ from covers.models.model import EmbeddingModel
 from covers.retrieval import alignment, calibration, index, pairs, score_norm, scoring
 from covers.retrieval.alignment import Alignment
 from covers.retrieval.embedding import TrackEmbeddings
+from covers.retrieval.pairs import PairSimilarities
 from covers.retrieval.score_norm import CohortStats, cohort_stats, mask_copies
 from covers.retrieval.scoring import Direction, Scores, Similarities
 
@@ -71,25 +72,6 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class PairSimilarities:
-    """Similarities of every query i, at its tempi, to every candidate j of a set, (n, n) each."""
-
-    track: np.ndarray
-    segments: np.ndarray | None = None
-    alignment: np.ndarray | None = None
-
-    def select(self, query: int, rows: np.ndarray) -> Similarities:
-        """Return the similarities of one query to some candidates."""
-        segments, swapped, aligned = self.segments, None, None
-        if segments is not None:
-            segments, swapped = segments[query, rows], segments[rows, query]
-        if self.alignment is not None:
-            aligned = self.alignment[query, rows]
-        forward = Direction(self.track[query, rows], segments)
-        return Similarities(forward, Direction(self.track[rows, query], swapped), aligned)
-
-
-@dataclass(frozen=True)
 class ReferenceSet:
     """Recordings that a query is compared with.
 
@@ -129,7 +111,10 @@ class ReferenceSet:
     @property
     def has_cohort(self) -> bool:
         """Whether there are enough recordings for S-norm."""
-        return len(self) >= score_norm.MIN_COHORT
+        return self._has_cohort(exclude=None)
+
+    def _has_cohort(self, exclude: int | None) -> bool:
+        return len(self) - (exclude is not None) >= score_norm.MIN_COHORT
 
     @cached_property
     def cohort(self) -> np.ndarray:
@@ -200,7 +185,7 @@ class ReferenceSet:
         if exclude is not None:
             rows, d = rows[rows != exclude], d[rows != exclude]
         normalized = None
-        if self.has_cohort:
+        if self._has_cohort(exclude):
             own = self.query_statistics(query.track, exclude)
             theirs = self.candidate_statistics(rows, exclude)
             normalized = score_norm.s_norm(d[None], own, theirs)[0]
@@ -210,15 +195,15 @@ class ReferenceSet:
 
     def score(self, query: TrackEmbeddings, rows: np.ndarray, exclude: int | None = None) -> Scored:
         """Return the second stage's scores of candidates: segments, alignment, log odds."""
-        cohort = stats = None
+        is_normalized, stats = self._has_cohort(exclude), None
         if self.precomputed is not None and exclude is not None:
             similar = self.precomputed.select(exclude, rows)
             alignments: list[Alignment | None] = [None] * len(rows)
             others = self.cohort[self.cohort != exclude][:N_ALIGNED_COHORT]
-            cohort = self.precomputed.select(exclude, others) if self.has_cohort else None
+            cohort = self.precomputed.select(exclude, others) if is_normalized else None
         else:
             similar, alignments = self._similarities(query, rows, self._load_rows(rows))
-            cohort = self.cohort_similarities(query, similar, exclude) if self.has_cohort else None
+            cohort = self.cohort_similarities(query, similar, exclude) if is_normalized else None
         if cohort is not None:
             stats = self.candidate_statistics(rows, exclude)
         scores = scoring.score(similar, cohort, stats)
@@ -229,7 +214,8 @@ class ReferenceSet:
     ) -> Similarities:
         """Compare a query with the cohort, by the levels that the candidates were compared by."""
         rows, embeddings = self._aligned_cohort
-        if candidates.backward is None or not len(rows):
+        has_segments = candidates.backward is not None
+        if not (has_segments or candidates.alignment is not None) or not len(rows):
             rows = self.cohort[self.cohort != exclude]
             n = self.model.n_transpositions
             track = scoring.track_similarities(query.track, self.tracks[rows], n)
@@ -237,7 +223,9 @@ class ReferenceSet:
         keep = rows != exclude
         kept = [e for e, is_kept in zip(embeddings, keep, strict=True) if is_kept]
         found, _ = self._similarities(query, rows[keep], kept)
-        return found
+        if has_segments:
+            return found
+        return Similarities(Direction(found.forward.track), None, found.alignment)
 
     def _similarities(
         self, query: TrackEmbeddings, rows: np.ndarray, loaded: Sequence[TrackEmbeddings | None]
@@ -268,17 +256,18 @@ class ReferenceSet:
 
     @cached_property
     def calibration(self) -> Mapping[str, Calibration]:
-        """Lines from scores to log odds: the card's, else one fitted on validation works of the set."""
-        if self.model.card.calibration:
-            return self.model.card.calibration
+        """Lines from scores to log odds: the card's, and one fitted on validation works if it lacks that."""
+        lines = self.model.card.calibration
+        kind = "s_norm" if self.has_cohort else "distance"
+        if kind in lines:
+            return lines
         works = np.array([self.metadata[i].work_id for i in self.ids])
         held_back = [self.metadata[i].split == "validation" for i in self.ids]
         rows = np.flatnonzero(held_back & (works != ""))[: score_norm.MAX_COHORT]
         _, counts = np.unique(works[rows], return_counts=True)
         if (counts > 1).sum() < MIN_CALIBRATION_WORKS:
-            return {}
-        kind = "s_norm" if self.has_cohort else "distance"
-        return {kind: calibration.fit_works(self.first_stage_scores(rows), works[rows])}
+            return lines
+        return {**lines, kind: calibration.fit_works(self.first_stage_scores(rows), works[rows])}
 
     def first_stage_scores(self, rows: np.ndarray) -> np.ndarray:
         """Return the first stage's scores of every two of these recordings, (n, n)."""

@@ -189,11 +189,21 @@ def score(
         candidates.distance[None], cohort_stats(mask_copies(to_cohort[None])), candidate_stats
     )[0]
     aligned = candidates.alignment
-    if aligned is not None and cohort.alignment is not None:
-        # Only the query's side is normalised: a candidate's would take an alignment with the whole cohort.
-        is_copy = to_cohort < COPY_RATIO * np.nanmedian(to_cohort)
-        others = np.where(is_copy, np.nan, cohort.alignment)
-        if not np.isnan(others).all():
-            spread = max(float(np.nanstd(others)), 1e-9)
-            aligned = (aligned - float(np.nanmean(others))) / spread
+    if aligned is not None:
+        aligned = _normalize_alignment(aligned, cohort.alignment, to_cohort)
     return Scores(candidates.distance, normalized, aligned)
+
+
+def _normalize_alignment(
+    alignment: np.ndarray, of_cohort: np.ndarray | None, to_cohort: np.ndarray
+) -> np.ndarray | None:
+    """Return alignment scores in standard deviations above the query's mean.
+
+    None where no recording of the cohort could be aligned: raw scores have another unit than S-norm.
+    """
+    # Only the query's side is normalised: a candidate's would take an alignment with the whole cohort.
+    is_copy = to_cohort < COPY_RATIO * np.nanmedian(to_cohort)
+    others = np.full(1, np.nan) if of_cohort is None else np.where(is_copy, np.nan, of_cohort)
+    if np.isnan(others).all():
+        return None
+    return (alignment - float(np.nanmean(others))) / max(float(np.nanstd(others)), 1e-9)
