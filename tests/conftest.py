@@ -33,7 +33,10 @@ def spark(tmp_path_factory):
     warehouse = str(tmp_path_factory.mktemp("warehouse"))
     conf = settings() | {
         "spark.sql.warehouse.dir": warehouse, "spark.driver.memory": "2g",
-        "spark.sql.shuffle.partitions": "2",  # of a handful of rows
+        # A handful of rows: planning, compiling and shuffling cost more than computing.
+        "spark.sql.shuffle.partitions": "1", "spark.default.parallelism": "2",
+        "spark.databricks.delta.snapshotPartitions": "1", "spark.sql.adaptive.enabled": "false",
+        "spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     }  # fmt: skip
     for name, value in conf.items():
         builder = builder.config(name, value.strip())
