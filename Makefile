@@ -13,23 +13,23 @@ demo: setup          ## make demo data, run every job on it, write the report
 	@./spark-submit.sh run_pipeline --lake demo/lake --out demo --demo --epochs 8 --compare-epochs 2 --classifier-epochs 2 --per-anchor 3 --crop-seconds 20
 	@echo "report: $(CURDIR)/demo/report-demo.html"
 
+check: setup lint    ## lint, types, and the tests that take a minute in all
+	@$(PYTHON) -m pytest -m "not spark and not slow"
+
 test: setup lint     ## lint, types, and all tests
 	@$(PYTHON) -m pytest -m "not spark and not slow"
 	@$(PYTHON) -m pytest -m "spark or slow" --no-header
-
-quick: setup         ## the tests that need no Spark
-	@$(PYTHON) -m pytest -m "not spark and not slow"
 
 lint:                ## ruff and mypy; changes nothing
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 
-style:               ## let ruff mend and format
+style:               ## let ruff fix and format
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 
-bench: setup         ## speed and memory, side by side with rivals
+bench: setup         ## speed and memory, beside other libraries
 	@$(PYTHON) -m benchmarks.run
 	@$(PYTHON) -m benchmarks.audio
 	@$(PYTHON) -m benchmarks.catalog
@@ -40,8 +40,9 @@ bench: setup         ## speed and memory, side by side with rivals
 	@$(PYTHON) -m benchmarks.versions
 	@$(PYTHON) -m benchmarks.attributes
 
-snapshots:           ## record every job's --help and docs/tables.md
+snapshots:           ## write docs/tables.md and docs/results.md
 	@PYTHONPATH=lib:. $(PYTHON) -m tests.snapshots
+	@PYTHONPATH=lib:. $(PYTHON) -m benchmarks.results
 
 lock:                ## resolve requirements.in into requirements.lock
 	@.venv/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
@@ -50,4 +51,4 @@ lock:                ## resolve requirements.in into requirements.lock
 clean:               ## remove what demo and tests made (not the environment)
 	@rm -rf demo lake spark-warehouse .pytest_cache .ruff_cache .mypy_cache
 
-.PHONY: help snapshots setup demo test quick lint style bench lock clean
+.PHONY: help snapshots setup demo check test lint style bench lock clean

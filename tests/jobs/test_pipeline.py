@@ -8,18 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from covers.retrieval.hearing import hear
 from deltalake import DeltaTable, QueryBuilder
 
 from covers.cli.job import DONE
-from covers.evaluation import dataset
+from covers.evaluation import dataset_table, systems
 from covers.evaluation.report import NAMES
 from covers.evaluation.run import evaluate_set
-from covers.evaluation.systems import all_distances
 from covers.io.lake import Lake
 from covers.jobs import run_pipeline
 from covers.models import registry
-from covers.retrieval import alignment, scoring
+from covers.retrieval import pairs
+from covers.retrieval.embedding import extract_embeddings
 from covers.schemas.evaluations import EVALUATIONS
 from covers.schemas.models import MODELS
 from covers.schemas.registry import TABLES
@@ -28,13 +27,13 @@ from covers.schemas.spectrograms import SPECTROGRAMS
 from covers.schemas.triplets import TRIPLETS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-JOBS = {p.stem for p in (ROOT / "jobs").glob("[a-z]*.py")} - {"run_pipeline", "join_networks"}
+JOBS = {p.stem for p in (ROOT / "jobs").glob("[a-z]*.py")} - {"run_pipeline", "build_ensemble"}
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
 def made(spark, tmp_path_factory):
-    """Folder of a whole small run, and what the run said as JSON."""
+    """Folder of a whole small run, and its summary."""
     folder = tmp_path_factory.mktemp("pipeline")
     return folder, run(spark, folder)
 
@@ -43,10 +42,10 @@ def run(spark, folder):
     args = run_pipeline.parse_args([
         "--lake", str(folder / "lake"), "--out", str(folder), "--demo", "--demo-works", "24",
         "--epochs", "16", "--compare-epochs", "1", "--classifier-epochs", "1", "--per-anchor", "2",
-        "--crop-seconds", "15", "--json", str(folder / "said.json"),
+        "--crop-seconds", "15", "--json", str(folder / "summary.json"),
     ])  # fmt: skip
     assert run_pipeline.JOB.execute(spark, args) == DONE
-    return json.loads((folder / "said.json").read_text())
+    return json.loads((folder / "summary.json").read_text())
 
 
 def lake_of(spark, made):
@@ -69,46 +68,47 @@ def test_report_is_there_and_names_every_system(made):
 def test_trained_network_beats_chance_and_itself_untrained(spark, made):
     rows = lake_of(spark, made).read(EVALUATIONS).where("metric = 'map'")
     found = {r["system"]: r["value"] for r in rows.where("setting = 'whole recordings'").collect()}
-    model = next(v for k, v in found.items() if k.startswith("covernet-"))
-    # Four works are judged: by how much is said by tests/training/test_finding_unseen_works.py.
-    assert model > found["untrained"]
-    assert model > 1.5 * found["chance"]
+    # Only six works: tests/training/test_finding_unseen_works.py measures by how much.
+    assert found["search"] > found["untrained"]
+    assert found["search"] > 1.5 * found["chance"]
 
 
-def test_shipped_network_is_judged_by_wholes_nearest_stretches_and_alignment(spark, made):
-    network = registry.resolve(None, "shipped").only(tempo_factors=[1.0, 1.25], segment_s=[8, 4])
-    data = dataset.from_lake(lake_of(spark, made), "demo", {"model": network})
-    heard, rolls = data.heard["model"]
-    assert len(heard) == len(data.chromas)
-    for chroma, found in zip(data.chromas, heard, strict=True):
-        here = hear(network, chroma, 4.0)
-        np.testing.assert_allclose(found.wholes, here.wholes, atol=1e-5)
-        assert [len(x) for x in found.stretches] == [len(x) for x in here.stretches]
-        np.testing.assert_allclose(found.windows, here.windows, atol=1e-3)
-    distances = all_distances(data, baselines=False)
-    wholes = np.stack([x.wholes for x in heard])
-    assert wholes.shape[:2] == (len(data.chromas), 2)
-    np.testing.assert_array_equal(distances["model_whole"], scoring.as_searched(wholes, rolls))
-    plain = scoring.of_embeddings(wholes, rolls)
-    assert np.abs(distances["model_plain"] - plain).max() > 0.01
-    corrected = scoring.s_normalized(distances["model_plain"])
-    assert np.abs(distances["model"] - corrected).max() > 0.1
+def test_shipped_model_is_evaluated_by_track_segments_and_alignment(spark, made):
+    model = registry.resolve(None, "shipped").with_card(
+        tempo_factors=(1.0, 1.25), segment_s=(8.0, 4.0)
+    )
+    data = dataset_table.from_lake(lake_of(spark, made), "demo", {"model": model})
+    embeddings = data.embeddings["model"]
+    assert len(embeddings) == len(data.chromas)
+    for chroma, found in zip(data.chromas, embeddings, strict=True):
+        here = extract_embeddings(model, chroma, 4.0)
+        np.testing.assert_allclose(found.track, here.track, atol=1e-5)
+        assert [len(x) for x in found.segments] == [len(x) for x in here.segments]
+        np.testing.assert_allclose(found.frames, here.frames, atol=1e-3)
+    distances, _ = systems.compare_systems(data, baselines=False)
+    tracks = np.stack([e.track for e in embeddings])
+    assert tracks.shape[:2] == (len(data.chromas), 2)
+    np.testing.assert_array_equal(distances["track"], pairs.track_s_norm(tracks, 12))
+    plain = pairs.track_distances(tracks, 12)
+    assert np.abs(distances["exhaustive_raw"] - plain).max() > 0.01
+    normalized = pairs.s_normalize(distances["exhaustive_raw"])
+    assert np.abs(distances["exhaustive"] - normalized).max() > 0.1
 
 
-def test_a_set_too_large_to_align_is_judged_without_and_says_so(spark, made, monkeypatch):
-    network = registry.resolve(None, "shipped")
-    told = {}
-    for most in (alignment.MOST, 3):
-        monkeypatch.setattr(alignment, "MOST", most)
+def test_a_set_too_large_to_align_is_evaluated_without_alignment(spark, made, monkeypatch):
+    model = registry.resolve(None, "shipped")
+    summaries = {}
+    for limit in (pairs.MAX_RECORDINGS, 3):
+        monkeypatch.setattr(pairs, "MAX_RECORDINGS", limit)
         lake = lake_of(spark, made)
-        data = dataset.from_lake(lake, "demo", {"model": network})
-        judged = evaluate_set(lake, data, network, baselines=False, seed=1, report=None)
-        told[most] = judged.summary
-    assert "aligned" not in told.pop(1000)
-    (told,) = told.values()
-    assert told["aligned"] == "no: more than 3 recordings"
-    assert "model_aligned" not in told
-    assert told["model"]["map"]["value"] > told["chance"]["map"]["value"]
+        data = dataset_table.from_lake(lake, "demo", {"model": model})
+        summaries[limit] = evaluate_set(lake, data, baselines=False, seed=1).summary
+    assert summaries.pop(1000)["aligned"] is True
+    (summary,) = summaries.values()
+    assert summary["aligned"] == "no: more than 3 recordings"
+    scores = summary["systems"]
+    assert "alignment" not in scores
+    assert scores["search"]["map"]["value"] > scores["chance"]["map"]["value"]
 
 
 def test_no_test_recording_is_in_a_triplet(spark, made):
