@@ -44,7 +44,7 @@ export PYTHONPATH=$root/lib${PYTHONPATH:+:$PYTHONPATH}
 export COVERS_COMMIT=${COVERS_COMMIT:-$(git -C "$root" rev-parse HEAD 2>/dev/null || true)}
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} TF_CPP_MIN_LOG_LEVEL=3
 
-# In client mode Spark prints what Python says on standard error to standard output: jobs leave it here.
+# In client mode Spark prints Python's standard error to standard output: jobs write it to this file.
 export COVERS_STDERR=$work/stderr
 status=0
 "$SPARK_HOME/bin/spark-submit" \

@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-say() { printf '\033[1m[setup]\033[0m %s\n' "$*"; }
+announce() { printf '\033[1m[setup]\033[0m %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 3; }
 log=$PWD/.venv/setup.log
 
@@ -31,7 +31,7 @@ check_machine() {
 install_packages() {
     local stamp; stamp=$(cat environment/bootstrap.lock environment/requirements.lock | sha256sum | cut -c1-16)
     [ "$(cat .venv/.packages 2>/dev/null)" = "$stamp" ] && return
-    say "1/3 Python packages into .venv (about 3 GB to download the first time, 7 GB on disk)"
+    announce "1/3 Python packages into .venv (about 3 GB to download the first time, 7 GB on disk)"
     [ -x .venv/bin/python ] || "$PYTHON" -m venv .venv
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r environment/bootstrap.lock
     UV_HTTP_TIMEOUT=300 .venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --require-hashes -r environment/requirements.lock
@@ -40,7 +40,7 @@ install_packages() {
 
 install_jars() {
     (cd .venv && mkdir -p jars && sha256sum --check --quiet ../environment/jars.sha256) >/dev/null 2>&1 && return
-    say "2/3 Delta Lake's jars into .venv/jars"
+    announce "2/3 Delta Lake's jars into .venv/jars"
     # Spark's own resolver fetches them while it submits an empty job. Only Delta's and Unity
     # Catalog's are kept: the rest of what they name is inside Spark already.
     local ivy=$PWD/.venv/ivy spark; spark=$(.venv/bin/python -c 'import pyspark; print(pyspark.__path__[0])')
@@ -53,7 +53,7 @@ install_jars() {
         cp "$jar" ".venv/jars/$(basename "$jar" | sed 's/^[a-z.]*_//')"
     done
     (cd .venv && sha256sum --check --quiet ../environment/jars.sha256) >>"$log" 2>&1 ||
-        fail "Delta's jars must match environment/jars.sha256, got others (see $log)"
+        fail "Delta's jars must match environment/jars.sha256, got different files (see $log)"
     rm -rf "$ivy" .venv/empty_job.py
 }
 
@@ -69,7 +69,7 @@ PY
 build_horovod() {
     local wheels=$1 patch=$PWD/environment/horovod.patch work; work=$(mktemp -d)
     trap "rm -rf '$work'" EXIT
-    say "3/3 Horovod is compiled from source, once for this kind of machine: 8 to 10 minutes on 2 cores"
+    announce "3/3 Horovod is compiled from source, once for this kind of machine: 8 to 10 minutes on 2 cores"
     export PATH=$PWD/.venv/bin:$PATH MAKEFLAGS=-j$(nproc)
     export HOROVOD_WITH_PYTORCH=1 HOROVOD_WITHOUT_TENSORFLOW=1 HOROVOD_WITHOUT_MXNET=1 \
         HOROVOD_WITHOUT_MPI=1 HOROVOD_WITH_GLOO=1 HOROVOD_CPU_OPERATIONS=GLOO
@@ -80,7 +80,7 @@ build_horovod() {
         tar -xzf "$work/horovod-0.28.1.tar.gz" -C "$work"
         (cd "$work/horovod-0.28.1" && git init --quiet && git apply --verbose "$patch")
         python -m pip wheel --disable-pip-version-check --no-deps --no-build-isolation -w "$work/wheel" "$work/horovod-0.28.1"
-    ) >>"$log" 2>&1 || fail "Horovod must compile, got an error; the compiler's words end $log"
+    ) >>"$log" 2>&1 || fail "Horovod must compile, got an error; the compiler's messages are at the end of $log"
     mkdir -p "$wheels.part" && cp "$work"/wheel/horovod-*.whl "$wheels.part/" && mv -T "$wheels.part" "$wheels"
 }
 
@@ -100,4 +100,4 @@ install_packages
 install_jars
 install_horovod
 echo "$stamp" > .venv/.ready
-say "ready"
+announce "ready"

@@ -12,7 +12,7 @@ def load(name: str) -> Any:
     Raises
     ------
     ValueError
-        If there is none; for a job that was renamed the message says what it is called now.
+        If there is none; for a renamed job the message has its new name.
     """
     if name in RENAMED:
         raise ValueError(f"{name} is now {RENAMED[name]}")

@@ -1,4 +1,4 @@
-"""cluster_tracks: k-means over the feature vectors of the whole catalogue, or of recordings' estimated attributes.
+"""cluster_tracks: k-means over the catalogue's feature vectors, or those estimated from recordings.
 
 Reads   track_features; tracks, or recordings
 Writes  cluster_models, track_clusters (method nearest_center), evaluations, plots

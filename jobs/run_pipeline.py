@@ -1,6 +1,6 @@
-r"""run_pipeline: everything in order, from a catalogue and audio to the report; done steps are skipped.
+r"""run_pipeline: every step from a catalogue and audio to the report; those that are up to date are skipped.
 
-Reads   a catalogue, audio or songs (or makes demo data)
+Reads   a catalogue, audio or songs (or demo data)
 Writes  every table, OUT/report-NAME.html
 
     ./spark-submit.sh run_pipeline --lake demo/lake --out demo --demo

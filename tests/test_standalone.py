@@ -25,7 +25,7 @@ def free_port():
 
 @pytest.fixture(scope="module")
 def master(tmp_path_factory):
-    """URL of a master with two workers of one core each; they know nothing of the repository."""
+    """URL of a master with two workers of one core each; without access to the repository."""
     import pyspark
 
     home = Path(pyspark.__path__[0])

@@ -1,14 +1,14 @@
-"""Errors that a job turns into an exit code and one line (exit codes: README)."""
+"""Errors that a job turns into an exit code and one line (exit codes: docs/operations.md)."""
 
 from __future__ import annotations
 
 
 class InputError(ValueError):
-    """An input is missing or is not what it must be; nothing was written (exit code 3)."""
+    """An input is missing or invalid; nothing was written (exit code 3)."""
 
 
 class SchemaMismatch(InputError):
-    """A table or a DataFrame does not have the columns that `schemas` says."""
+    """A table or a DataFrame does not have the columns of its schema."""
 
 
 class TrainingFailed(RuntimeError):

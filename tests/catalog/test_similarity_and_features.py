@@ -104,7 +104,7 @@ def test_musical_encoding_puts_neighbours_on_the_circle_of_fifths_near(tracks):
         return math.dist(x[a][4:6], x[b][4:6])
 
     assert distance("t1", "t3") == pytest.approx(2 * 0.5 * math.sin(math.pi / 12))  # D and A
-    assert distance("t0", "t4") == pytest.approx(1.0)  # C sharp and G: the far side
+    assert distance("t0", "t4") == pytest.approx(1.0)  # C sharp and G: opposite
 
 
 def test_unknown_key_and_tempo_sit_in_the_middle(tracks):

@@ -2,7 +2,7 @@
 
 *Conventions.* Agreement is the mean over groups of the share of a group's pairs that lie in one
 cluster; chance is that share for any two tracks. Songs of one title by different artists are
-often versions of one work: good clusters hold them together, whatever key each is played in.
+often versions of one work: clusters by character hold them together in any key.
 
 References
 ----------

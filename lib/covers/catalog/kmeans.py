@@ -29,7 +29,7 @@ _WORDS = {  # index in x_vector: (word when high, word when low)
 
 @dataclass(frozen=True)
 class Clustering:
-    """A fit: centres (k, n_features), and how good and how stable it is."""
+    """A fit: centres of shape (k, n_features), with inertia, silhouette and stability."""
 
     centers: np.ndarray
     inertia: float

@@ -103,17 +103,17 @@ def overfitting(checks: Sequence[Mapping[str, Any]]) -> Figure:
         c for c in checks if c["check"].startswith("learning_") or c["check"] == "own_split"
     ]
     learning.sort(key=lambda c: c["n_train"])
-    others = [c for c in checks if c not in learning or c["check"] == "own_split"]
+    other = [c for c in checks if c not in learning or c["check"] == "own_split"]
     for measure, color in (("train_accuracy", "#bbbbbb"), ("test_accuracy", _COLORS[0])):
         curve.plot([c["n_train"] for c in learning], [c[measure] for c in learning], "o-",
                    color=color, label=measure.replace("_", " "))  # fmt: skip
         shift = -0.2 if color == "#bbbbbb" else 0.2
-        values = [c[measure] or 0.0 for c in others]
-        bars.barh(np.arange(len(others)) + shift, values, height=0.4, color=color)
+        values = [c[measure] or 0.0 for c in other]
+        bars.barh(np.arange(len(other)) + shift, values, height=0.4, color=color)
     curve.set_xscale("log")
     curve.set_xlabel("training tracks")
     curve.legend(loc="lower right")
-    bars.set_yticks(range(len(others)), [c["check"].replace("_", " ") for c in others])
+    bars.set_yticks(range(len(other)), [c["check"].replace("_", " ") for c in other])
     bars.invert_yaxis()
     bars.set_xlabel("accuracy")
     return figure

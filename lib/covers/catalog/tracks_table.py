@@ -193,7 +193,7 @@ def _reason() -> Column:
     rules.append(F.when(broken, F.lit("not_utf8")))
     for name, rule in (_RANGES | _OPTIONAL_RANGES).items():
         typed = F.col(f"_{name}")
-        empty = F.trim(F.coalesce(name, F.lit(""))) == ""  # only what is optional can be
+        empty = F.trim(F.coalesce(name, F.lit(""))) == ""  # only optional columns can be
         rules.append(F.when(typed.isNull() & ~empty, F.lit(f"{name}_not_a_number")))
         rules.append(F.when(F.expr(f"NOT (_{name} {rule})"), F.lit(f"{name}_out_of_range")))
     return F.coalesce(*rules)

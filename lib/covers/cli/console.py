@@ -1,4 +1,4 @@
-"""Terminal output: summaries as grids, what is being done now, training progress.
+"""Terminal output: summaries as grids, the current step, training progress.
 
 *Conventions.* Keys of a summary are identifiers, the same in ``--json``; on the terminal their
 underscores are spaces.
@@ -43,7 +43,7 @@ def show(title: str, summary: Summary) -> None:
 
 
 def announce(text: str) -> None:
-    """Print what is being done now."""
+    """Print the current step."""
     console.print(f"  [dim]{text}[/]")
 
 

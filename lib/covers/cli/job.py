@@ -1,4 +1,4 @@
-"""What every job shares: how it runs as a program, its exit codes, its row in table `runs`."""
+"""Jobs as programs: arguments, exit codes, the summary, the row in table `runs`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ DONE, INTERNAL_ERROR, BAD_ARGUMENTS, BAD_INPUT, QUARANTINED, TRAINING_FAILED, IN
 
 @dataclass(frozen=True)
 class Job:
-    """A spark-submit entry: its arguments, what it does, the tables it reads and writes.
+    """A spark-submit entry: its arguments, its work, the tables it reads and writes.
 
     Attributes
     ----------

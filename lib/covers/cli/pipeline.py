@@ -1,4 +1,4 @@
-"""The whole pipeline as a list of steps: which jobs, in which order, with which arguments.
+"""The pipeline as a list of steps: jobs in their order, with arguments.
 
 *Conventions.* Planning is pure: nothing is read, nothing runs. `covers.cli.runner` runs the steps.
 """
@@ -34,7 +34,7 @@ class DataSet:
 
 @dataclass(frozen=True)
 class PipelineConfig:
-    """What a pipeline is made of.
+    """Data and settings of a pipeline.
 
     Attributes
     ----------

@@ -2,7 +2,7 @@
 
 *Conventions.* A step is up to date when its last run had the same arguments and code, its files
 are unchanged, and since then no job but itself and the steps after it changed a table that it
-read (Delta's history says who wrote a version).
+read (Delta's history has the author of every version).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from covers.schemas.runs import RUNS
 
 
 def is_up_to_date(lake: Lake, job: Job, args: argparse.Namespace, later: set[str]) -> bool:
-    """Tell whether running the step again would change nothing.
+    """Return whether running the step again would change nothing.
 
     Parameters
     ----------

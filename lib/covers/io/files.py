@@ -58,10 +58,10 @@ def content_id(prefix: str, *content: object) -> str:
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Give a path to write to; at the end it is flushed and renamed to ``path``.
+    """Yield a path to write to; at the end it is flushed and renamed to ``path``.
 
-    Whoever reads ``path`` sees the old file or the whole new one. The temporary name keeps the
-    suffix, by which libraries choose a format. After an error nothing is left.
+    Readers of ``path`` see the old file or the complete new one. The temporary name keeps the
+    suffix, by which libraries choose a format. After an error it is removed.
     """
     path = Path(path)
     part = path.with_name(f".part-{path.name}")
@@ -75,7 +75,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 
 def put(local: str | Path, uri: str) -> str:
-    """Copy a local file to ``uri`` whole or not at all; return its SHA-256."""
+    """Copy a local file to ``uri``, completely or not at all; return its SHA-256."""
     system, path = filesystem(uri)
     system.create_dir(os.path.dirname(path), recursive=True)
     part = f"{path}.part{os.getpid()}"
@@ -87,7 +87,7 @@ def put(local: str | Path, uri: str) -> str:
 
 @contextmanager
 def local(uri: str) -> Iterator[str]:
-    """Give a local path with the content of ``uri``; a copy is removed at the end.
+    """Yield a local path with the content of ``uri``; a copy is removed at the end.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""The lake: the only place that knows where tables are, and in which version they were read.
+"""The lake: where tables are, at which version they are read, how rows are written.
 
 *Conventions.* A lake is a folder (any Hadoop URI) with one Delta table a sub-folder, or
-``schema:main.covers``, tables of a metastore schema. Tables are born from `schemas` alone.
-Every read is pinned to a version; `Lake.inputs` and `Lake.outputs` tell which, for `runs`.
+``schema:main.covers``, tables of a metastore schema. Tables are created from `schemas` only.
+Every read is pinned to a version; `Lake.inputs` and `Lake.outputs` hold the versions, for `runs`.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from covers.io.delta_reader import Snapshot, open_snapshot
 from covers.io.upsert import check_columns, retry_on_conflict
 from covers.schemas.table import Table
 
-_UPKEEP = ("OPTIMIZE", "REORG", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES")
+_MAINTENANCE = ("OPTIMIZE", "REORG", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES")
 
 
 @dataclass
 class Lake:
-    """Tables and files under one URI, seen through one Spark session.
+    """Tables and files under one URI, through one Spark session.
 
-    ``author`` is who writes: it stands as `userMetadata` in the Delta history of every version.
+    ``author`` is written as `userMetadata` into the Delta history of every version.
     """
 
     spark: SparkSession
@@ -57,7 +57,7 @@ class Lake:
         """Folder of model files and other files that are not tables."""
         if self.files_uri is None and self.schema:
             raise InputError(
-                f"a lake in a metastore must say where model files go, got {self.uri!r} alone; "
+                f"a lake in a metastore must have a folder for model files, got only {self.uri!r}; "
                 "add --files URI"
             )
         return (self.files_uri or f"{self.uri}/files").rstrip("/")
@@ -69,13 +69,13 @@ class Lake:
         return f"delta.`{self.uri.rstrip('/')}/{table.name}`"
 
     def exists(self, table: Table) -> bool:
-        """Tell whether the table is there."""
+        """Return whether the table exists."""
         if self.schema:
             return self.spark.catalog.tableExists(self.identifier(table))
         return DeltaTable.isDeltaTable(self.spark, f"{self.uri.rstrip('/')}/{table.name}")
 
     def ensure(self, table: Table) -> bool:
-        """Create the table if it is not there, and check its columns; tell whether it is new."""
+        """Create the table if it does not exist, and check its columns; return whether it is new."""
         is_new = not self.exists(table)
         if is_new:
             if self.schema:
@@ -93,19 +93,19 @@ class Lake:
         return self._delta(table).history(1).select("version").collect()[0][0]
 
     def changed_since(self, table: Table, version: int, *, but_by: Iterable[str] = ()) -> bool:
-        """Tell whether others than ``but_by`` may have changed rows after this version.
+        """Return whether an author not in ``but_by`` may have changed rows after this version.
 
-        Upkeep (OPTIMIZE, VACUUM) moves rows, no more: it does not count.
+        Maintenance (OPTIMIZE, VACUUM) does not count: it only moves rows.
         """
         if not self.exists(table):
             return True
         later = self._delta(table).history().where(F.col("version") > version)
         author = F.coalesce("userMetadata", F.lit(""))
-        by_others = ~F.col("operation").isin(*_UPKEEP) & ~author.isin(*but_by)
-        return not later.where(by_others).isEmpty()
+        by_another = ~F.col("operation").isin(*_MAINTENANCE) & ~author.isin(*but_by)
+        return not later.where(by_another).isEmpty()
 
     def read(self, table: Table, version: int | None = None) -> DataFrame:
-        """Return the table as it is at one version (by default the newest).
+        """Return the table at one version, by default the newest.
 
         Raises
         ------
@@ -122,9 +122,9 @@ class Lake:
     def upsert(self, rows: DataFrame, table: Table, *, delete_absent: str | None = None) -> int:
         """Merge ``rows`` into the table by its key; return how many rows were given.
 
-        New keys are inserted, changed rows updated, equal rows left alone, so that a second run
-        writes nothing; where another job wrote meanwhile, it compares and merges anew.
-        ``delete_absent``: a condition on the table (as ``t``); rows that meet it and are not in
+        New keys are inserted, changed rows updated, equal rows kept, so that a second run writes
+        nothing. If another job wrote in the meantime, it compares and merges again.
+        ``delete_absent``: a condition on the table (as ``t``); its rows that meet it and are not in
         ``rows`` are deleted.
 
         Raises
@@ -154,11 +154,11 @@ class Lake:
         return found.n_rows
 
     def replace(self, rows: DataFrame, table: Table, condition: str) -> int:
-        """Make ``rows`` all that the table holds of ``condition``; return how many they are.
+        """Replace the table's rows under ``condition`` by ``rows``; return their number.
 
-        For whole sets that are made anew: one pass and no join, where `upsert` compares row by row.
-        The rows must meet the condition and differ in the key. A set that is there already, by the
-        number and the hashes of its rows, is left alone.
+        For complete sets: one pass without a join, where `upsert` compares row by row. The rows must
+        meet the condition and differ in the key. A set that the table already holds, by number and
+        hashes of its rows, is not written.
 
         Raises
         ------
@@ -182,7 +182,7 @@ class Lake:
         else:
             writer.save(f"{self.uri.rstrip('/')}/{table.name}")
         self.outputs[table.name] = self.version(table)
-        # Not Delta's numOutputRows: it counts rows of other sets that lay in the same files.
+        # Not Delta's numOutputRows: it counts rows of other sets in the same files.
         n_rows = self.spark.table(self.identifier(table)).where(condition).count()
         self.n_rows += n_rows
         return n_rows
@@ -209,7 +209,7 @@ class Lake:
         return snapshot
 
     def _pinned(self, table: Table, version: int | None) -> int:
-        """Return the version to read, and note it as an input."""
+        """Return the version to read, and record it as an input."""
         newest = self.version(table)
         if newest < 0:
             raise InputError(

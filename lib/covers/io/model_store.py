@@ -90,7 +90,7 @@ def newest(lake: Lake, kind: str, model_id: str | None = None) -> ModelRecord:
 
 
 def has(lake: Lake, kind: str) -> bool:
-    """Tell whether a model of this kind and for use is registered."""
+    """Return whether a model of this kind and for use is registered."""
     if not lake.exists(MODELS):
         return False
     rows = lake.read(MODELS).where((F.col("kind") == kind) & (F.col("purpose") == "use"))

@@ -78,15 +78,17 @@ def test_ten_thousand_mutated_lines_are_all_accounted_for(spark, tmp_path):
             row[rng.randrange(len(row))] = rng.choice(junk)
         lines.append(row[: rng.choice([9, 9, 9, 9, 5])] + ["extra"] * (rng.random() < 0.05))
     path = write(tmp_path / "a.csv", lines)
-    header, *whole = (tmp_path / "a.csv").read_bytes().splitlines()
-    for i in range(0, len(whole), 3):  # every third line is broken below the level of fields too
-        line = bytearray(whole[i])
+    header, *lines_of_file = (tmp_path / "a.csv").read_bytes().splitlines()
+    for i in range(
+        0, len(lines_of_file), 3
+    ):  # every third line is broken below the level of fields too
+        line = bytearray(lines_of_file[i])
         for _ in range(3):
             line[rng.randrange(len(line))] = rng.choice(b'",\\\t\x00\xff\xc3 ;')
-        whole[i] = bytes(line)
-    (tmp_path / "a.csv").write_bytes(b"\n".join([header, *whole]))
+        lines_of_file[i] = bytes(line)
+    (tmp_path / "a.csv").write_bytes(b"\n".join([header, *lines_of_file]))
     valid, rejected = split(spark, path)
-    assert len(valid) + len(rejected) == sum(bool(line.strip()) for line in whole)
+    assert len(valid) + len(rejected) == sum(bool(line.strip()) for line in lines_of_file)
     assert 1_000 < len(valid) < 9_000
 
 

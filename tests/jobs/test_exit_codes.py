@@ -34,12 +34,12 @@ def submit(capsys):
 
 
 def refused(outcome, code, *words):
-    """Assert one line that says these words, under this exit code."""
-    found, said = outcome
-    assert found == code, said
-    assert len(said.splitlines()) == 1, said
+    """Assert this exit code, and one line with these words."""
+    found, stderr = outcome
+    assert found == code, stderr
+    assert len(stderr.splitlines()) == 1, stderr
     for word in words:
-        assert word in said
+        assert word in stderr
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def audio(tmp_path):
 
 
 @pytest.mark.spark
-def test_missing_catalogue_and_empty_folder_are_told_in_one_line(spark, submit, tmp_path):
+def test_missing_catalogue_and_empty_folder_are_refused_in_one_line(spark, submit, tmp_path):
     lake = tmp_path / "lake"
     refused(
         submit(ingest_catalog, "--lake", lake, "--catalog", tmp_path / "no.csv"), 3,
@@ -76,7 +76,7 @@ def test_catalogue_without_a_column_names_it_and_writes_nothing(spark, submit, t
 
 
 @pytest.mark.spark
-def test_too_many_bad_rows_end_with_four_and_the_good_ones_are_kept(spark, submit, tmp_path):
+def test_too_many_rejected_rows_end_with_four_and_valid_ones_are_kept(spark, submit, tmp_path):
     path = tmp_path / "a.csv"
     path.write_text(HEADER + "A,n,a,.5,.5,3,1,.5,120\nB,n,a,.5,.5,33,1,.5,120\n")
     outcome = submit(ingest_catalog, "--lake", tmp_path / "lake", "--catalog", path)
@@ -84,7 +84,7 @@ def test_too_many_bad_rows_end_with_four_and_the_good_ones_are_kept(spark, submi
 
 
 @pytest.mark.spark
-def test_broken_audio_is_set_aside_with_its_reason_and_the_rest_goes_on(
+def test_broken_audio_is_quarantined_with_its_reason_and_the_rest_is_processed(
     spark, submit, tmp_path, audio
 ):
     (audio / "text.mp3").write_text("This is not music.")
@@ -97,10 +97,10 @@ def test_broken_audio_is_set_aside_with_its_reason_and_the_rest_goes_on(
     assert sorted(reasons) == ["empty.mp3", "text.mp3"]
     assert reasons["empty.mp3"] == "empty_file"
     assert lake.count(RECORDINGS) == 1
-    decode = [*where, "--representation", "chroma", "--json", tmp_path / "said.json"]
+    decode = [*where, "--representation", "chroma", "--json", tmp_path / "summary.json"]
     assert submit(decode_audio, *decode)[0] == 0
-    said = json.loads((tmp_path / "said.json").read_text())
-    assert (said["read"], said["decoded_now"], said["quarantined"]) == (1, 1, 0)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert (summary["read"], summary["decoded_now"], summary["quarantined"]) == (1, 1, 0)
     again = lake.version(SPECTROGRAMS), lake.version(QUARANTINE)
     assert (submit(ingest_recordings, *ingest)[0], submit(decode_audio, *decode)[0]) == (0, 0)
     assert (lake.version(SPECTROGRAMS), lake.version(QUARANTINE)) == again
@@ -108,20 +108,24 @@ def test_broken_audio_is_set_aside_with_its_reason_and_the_rest_goes_on(
 
 
 @pytest.mark.spark
-def test_file_that_breaks_later_is_set_aside_and_no_longer_present(spark, submit, tmp_path, audio):
+def test_file_that_breaks_later_is_quarantined_and_no_longer_present(
+    spark, submit, tmp_path, audio
+):
     ingest = ["--lake", tmp_path / "lake", "--max-quarantined", 1, "--data-set", "x"]
     ingest += ["--audio-root", audio.parent]
     submit(ingest_recordings, *ingest)
     (audio / "good.wav").write_bytes(b"")
-    submit(ingest_recordings, *ingest, "--json", tmp_path / "said.json")
-    said = json.loads((tmp_path / "said.json").read_text())
-    assert (said["recordings"], said["quarantined"], said["removed"]) == (0, 1, 1)
+    submit(ingest_recordings, *ingest, "--json", tmp_path / "summary.json")
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert (summary["recordings"], summary["quarantined"], summary["removed"]) == (0, 1, 1)
     states = [r["state"] for r in Lake(spark, str(tmp_path / "lake")).read(RECORDINGS).collect()]
     assert states == ["removed"]
 
 
 @pytest.mark.spark
-def test_evaluation_set_is_all_test_whatever_its_manifest_says(spark, submit, tmp_path, audio):
+def test_recordings_of_an_evaluation_set_are_all_test_in_any_manifest(
+    spark, submit, tmp_path, audio
+):
     with (tmp_path / "m.csv").open("w") as file:
         csv.writer(file).writerows([["path", "work_id", "split"], ["good.wav", "w", "train"]])
     submit(
@@ -143,13 +147,15 @@ def test_evaluation_set_is_all_test_whatever_its_manifest_says(spark, submit, tm
         ("compare_strategies", ["--data-set", "x"]),
     ],
 )  # fmt: skip
-def test_job_on_an_empty_lake_says_in_one_line_what_is_missing(spark, submit, tmp_path, name, argv):
+def test_job_on_an_empty_lake_names_the_missing_tables_in_one_line(
+    spark, submit, tmp_path, name, argv
+):
     module = importlib.import_module(f"covers.jobs.{name}")
     refused(submit(module, "--lake", tmp_path / "lake", *argv), 3, "must exist")
 
 
 @pytest.mark.spark
-def test_pipeline_without_data_says_what_it_needs(spark, submit, tmp_path):
+def test_pipeline_without_data_names_the_flags_it_needs(spark, submit, tmp_path):
     outcome = submit(run_pipeline, "--lake", tmp_path / "lake", "--out", tmp_path / "work")
     refused(outcome, 3, "--demo, or --catalog")
 
