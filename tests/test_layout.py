@@ -20,7 +20,7 @@ ROOMS = {  # what a room may import besides itself, io, errors and schemas: neve
     "retrieval": {"audio", "models"},
     "training": {"audio", "models", "triplets"},
     "evaluation": {"audio", "models", "retrieval", "training"},
-    "cli": set(),
+    "cli": {"retrieval"},  # the console script
 }
 SPARK = {  # modules that may import pyspark besides *_table and *_tables
     "io.lake", "io.maintenance", "io.model_store", "io.spark", "io.upsert", "cli.job", "cli.runner",

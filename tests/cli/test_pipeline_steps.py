@@ -10,9 +10,9 @@ from covers.jobs import run_pipeline
 def test_demo_makes_its_data_first_and_searches_with_a_song_of_it(tmp_path):
     planned = steps(PipelineConfig(str(tmp_path), demo=True, demo_works=7))
     assert planned[0] == Step("make_demo_data", ("--out", f"{tmp_path}/data", "--works", "7"))
-    assert planned[-1].job == "maintain_tables"
-    (search,) = (s for s in planned if s.job == "find_covers")
-    assert search.argv[1].startswith(f"{tmp_path}/data/audio/")
+    assert planned[-1].job == "find_covers"  # the last that a newcomer sees
+    assert planned[-1].argv == ("--model", "shipped", "--audio", f"{tmp_path}/data/query.wav")
+    assert [s.argv[-1] for s in planned if s.job == "embed_recordings" and s.argv] == ["shipped"]
 
 
 def test_recordings_to_evaluate_on_are_all_test_and_each_has_a_report(tmp_path):
@@ -25,7 +25,7 @@ def test_recordings_to_evaluate_on_are_all_test_and_each_has_a_report(tmp_path):
         ("--data-set", "b", "--manifest", "b.csv", "--audio-root", "audio", "--split", "test"),
     ]
     evaluated = [s.argv for s in planned if s.job == "evaluate_covers"]
-    assert [argv[3] for argv in evaluated] == [f"{tmp_path}/report-{n}.html" for n in "ab"]
+    assert [argv[-1] for argv in evaluated] == [f"{tmp_path}/report-{n}.html" for n in "ab"]
     assert not [s for s in planned if s.job == "find_covers"]
 
 
