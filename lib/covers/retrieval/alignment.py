@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits
 
 from covers.models.similarity import transpose
 from covers.retrieval.best_path import best_path, pairwise
@@ -88,7 +89,8 @@ def align(a: TrackEmbeddings, b: TrackEmbeddings) -> Alignment:
 def align_many(query: TrackEmbeddings, others: Sequence[TrackEmbeddings]) -> list[Alignment]:
     """Align a query with many recordings, on all cores."""
     jobs = (delayed(align)(query, other) for other in others)
-    return Parallel(n_jobs=-1, prefer="threads")(jobs)
+    with threadpool_limits(1):  # as in `pairwise`
+        return Parallel(n_jobs=-1, prefer="threads")(jobs)
 
 
 def alignment_scores(embeddings: Sequence[TrackEmbeddings]) -> np.ndarray:

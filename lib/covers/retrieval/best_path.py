@@ -19,6 +19,7 @@ from typing import TypeVar
 import numpy as np
 from joblib import Parallel, delayed
 from numba import njit
+from threadpoolctl import threadpool_limits
 
 T = TypeVar("T")
 
@@ -60,5 +61,6 @@ def pairwise(measure: Callable[[T, T], float], items: Sequence[T]) -> np.ndarray
     rows, columns = np.triu_indices(len(items), 1)
     pairs = (delayed(measure)(a, b) for a, b in combinations(items, 2))
     values = np.zeros((len(items), len(items)))
-    values[rows, columns] = Parallel(n_jobs=-1, prefer="threads", batch_size=64)(pairs)
+    with threadpool_limits(1):  # a thread a core is enough: BLAS would start as many in each
+        values[rows, columns] = Parallel(n_jobs=-1, prefer="threads", batch_size=64)(pairs)
     return values + values.T
