@@ -21,12 +21,12 @@ def evaluated():
 
 def test_leaderboard_shows_costs_beside_metrics_where_any_system_has_them():
     results = leaderboard.evaluate({"good": DISTANCES["search"]}, WORKS, seed=1)
-    assert "parameters" not in leaderboard.leaderboard(results)[0]
+    assert "n_parameters" not in leaderboard.leaderboard(results)[0]
     results["good"]["n_parameters"] = leaderboard.point(85_953.0)
     of_good, of_chance = leaderboard.leaderboard(results)
-    assert of_good["MAP"] == "1.000 (1.000-1.000)"
-    assert of_good["parameters"] == "85,953"
-    assert of_chance["parameters"] == ""
+    assert of_good["map"] == "1.000 (1.000-1.000)"
+    assert of_good["n_parameters"] == "85,953"
+    assert of_chance["n_parameters"] == ""
 
 
 def test_the_best_map_comes_first_under_the_systems_display_name():
@@ -66,6 +66,8 @@ def test_keys_of_results_are_identifiers():
     results = json.loads(json.dumps(evaluated()))
     keys = set(results) | {m for x in results.values() for m in x}
     keys |= {k for x in results.values() for m in x.values() for k in m}
+    keys |= {k for row in leaderboard.leaderboard(evaluated()) for k in row}
+    keys |= {k for row in leaderboard.differences(DISTANCES, WORKS, "search", seed=1) for k in row}
     assert all(re.fullmatch("[a-z][a-z0-9_]*", k) for k in keys), keys
 
 

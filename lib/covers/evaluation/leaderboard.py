@@ -11,14 +11,8 @@ from covers.evaluation import metrics
 from covers.evaluation.bootstrap import bootstrap, paired_difference
 
 N_DRAWS = 100
-COLUMNS = {
-    "map": "MAP",
-    "p_at_1": "P@1",
-    "mr1": "MR1",
-    "hit_at_10": "hit@10",
-    "triplet_accuracy": "triplet accuracy",
-}
-COSTS = {"n_parameters": "parameters", "training_s": "training [s]", "embedding_s": "a song [s]"}
+COLUMNS = ("map", "p_at_1", "mr1", "hit_at_10", "triplet_accuracy")
+COSTS = ("n_parameters", "training_s", "embedding_s")
 NAMES = {
     "chance": "chance (exact)",
     "search": "search (what find_covers ranks)",
@@ -101,12 +95,10 @@ def differences(
 def leaderboard(results: Results) -> list[dict[str, str]]:
     """Return one row a system, best MAP first, ready to print; with costs where any system has them."""
     order = sorted(results, key=lambda system: -_value(results[system]["map"]))
-    columns = COLUMNS | {
-        m: title for m, title in COSTS.items() if any(m in found for found in results.values())
-    }
+    costs = [m for m in COSTS if any(m in found for found in results.values())]
     return [
         {"system": NAMES.get(system, system)}
-        | {t: _cell(results[system][m]) if m in results[system] else "" for m, t in columns.items()}
+        | {m: _cell(results[system][m]) if m in results[system] else "" for m in (*COLUMNS, *costs)}
         for system in order
     ]
 
