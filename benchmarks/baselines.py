@@ -1,4 +1,4 @@
-"""Our Qmax beside essentia's on the same recordings; where they part, whether by features or by algorithm.
+"""Our Qmax beside essentia's on the same recordings; where they differ, by features or by algorithm.
 
 ess/bin/python benchmarks/essentia_qmax.py --manifest M --audio-root D --out essentia.npz   # see there
 python -m benchmarks.baselines --manifest M --audio-root D --essentia essentia.npz
@@ -36,30 +36,30 @@ def main() -> None:
     works = np.array([row["work_id"] for row in rows])
     with ProcessPoolExecutor(CORES) as pool:
         chromas = list(pool.map(partial(extract.compute_tensor, p=parameters("chroma")), paths))
-    with np.load(args.essentia) as held:
-        theirs = held["distances"]
-        frames = [held[name].astype(float) for name in sorted(held.files) if name != "distances"]
+    with np.load(args.essentia) as stored:
+        essentia = stored["distances"]
+        frames = [
+            stored[name].astype(float) for name in sorted(stored.files) if name != "distances"
+        ]
     distances = {
-        "Qmax, essentia's": theirs,
-        "Qmax, essentia's, mean of both orders": (theirs + theirs.T) / 2,
+        "Qmax, essentia's": essentia,
+        "Qmax, essentia's, mean of both orders": (essentia + essentia.T) / 2,
         "Qmax, ours": qmax.distances(chromas),
-        "our Qmax of essentia's HPCP": qmax.distances_of(frames),
+        "our Qmax of essentia's HPCP": qmax.frame_distances(frames),
         "2-D Fourier, ours": fourier2d.distances(chromas),
     }
     first: np.ndarray | None = None
-    grid = Grid(
-        f"{len(rows)} recordings", "MAP (95%)", "nearest neighbour", "MAP beside essentia's"
-    )
+    grid = Grid(f"{len(rows)} recordings", "MAP (95%)", "triplet accuracy", "MAP minus essentia's")
     for title, found in distances.items():
-        judged = per_query(found, works)
-        first = judged["map"] if first is None else first
+        per_metric = per_query(found, works)
+        first = per_metric["map"] if first is None else first
         of_works = works[queries(works)]
-        value = bootstrap(judged["map"], of_works, seed=1)
-        lead = paired_difference(judged["map"], first, of_works, seed=1)
+        value = bootstrap(per_metric["map"], of_works, seed=1)
+        lead = paired_difference(per_metric["map"], first, of_works, seed=1)
         grid.add_row(
             title,
             f"{value.value:.3f} ({value.low:.3f} to {value.high:.3f})",
-            f"{judged['triplet_accuracy'].mean():.3f}",
+            f"{per_metric['triplet_accuracy'].mean():.3f}",
             f"{lead.value:+.3f} ({lead.low:+.3f} to {lead.high:+.3f})",
         )
     Console(width=120).print(grid)

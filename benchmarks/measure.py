@@ -1,4 +1,4 @@
-"""What several benchmarks need: a clock, songs, a network's distances, a Spark session."""
+"""What several benchmarks need: a clock, songs, embeddings, soundfonts, a Spark session."""
 
 from __future__ import annotations
 
@@ -7,20 +7,25 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from pyspark.sql import SparkSession
 
 from covers.audio.features import parameters
-from covers.evaluation.systems import EvaluationSet, all_distances
-from covers.models import registry
-from covers.retrieval.hearing import hear
-from covers.synthesis import corpus
+from covers.errors import InputError
+from covers.models.model import EmbeddingModel, load_stand_alone
+from covers.retrieval import pairs
+from covers.retrieval.embedding import TrackEmbeddings, extract_embeddings
+from covers.synthesis import corpus, soundfont
+from covers.synthesis.arrange import Score
 from covers.synthesis.composer import compose
 from covers.synthesis.song import Song
+from covers.synthesis.version_spec import PROGRAMS, VersionSpec
 from tests.conftest import settings
 
 CORES = 2
+SILENCE = 1e-3  # largest amplitude of what no one hears
 
 
 def timed(action: Callable[[], object], repeats: int = 5) -> float:
@@ -43,18 +48,53 @@ def some_songs(folder: str | None, n: int) -> list[Song]:
     return [load(name) for name in names[:: max(len(names) // n, 1)][:n]]
 
 
-def network_distances(chromas: list[np.ndarray], model: str = "shipped") -> dict[str, np.ndarray]:
-    """Return a covernet's distances as `evaluate_covers` has them: ``model``, ``model_plain`` and so on.
+def embed_chromas(chromas: list[np.ndarray], model: EmbeddingModel) -> list[TrackEmbeddings]:
+    """Return all embeddings of recordings that the model's card asks for."""
+    rate = parameters("chroma").frames_per_second
+    return [extract_embeddings(model, x, rate) for x in chromas]
+
+
+def network_distances(chromas: list[np.ndarray], model: str = "shipped") -> np.ndarray:
+    """Return a CoverNet's distances by track and segment embeddings, not normalised.
 
     ``model``: shipped, untrained or a file.
     """
-    network, rate = registry.resolve(None, model), parameters("chroma").frames_per_second
-    heard = [hear(network, x, rate) for x in chromas]
-    n = len(chromas)
-    data = EvaluationSet(
-        "", [""] * n, [""] * n, np.arange(n), chromas, {"model": (heard, network.n_transpositions)}
-    )
-    return all_distances(data, baselines=False)
+    found = load_stand_alone(model).with_card(frame_s=None)
+    return pairs.embedding_distances(embed_chromas(chromas, found))
+
+
+@lru_cache(maxsize=1)
+def complete_soundfonts() -> tuple[str, ...]:
+    """Return the installed soundfonts that play every program of `PROGRAMS`; some lack a few.
+
+    Raises
+    ------
+    InputError
+        If there is none; the message names the programs that each one lacks.
+    """
+    lacking = {font: silent_programs(font) for font in soundfont.installed_soundfonts()}
+    complete = tuple(font for font, silent in lacking.items() if not silent)
+    if not complete:
+        raise InputError(
+            f"a soundfont must play every program of PROGRAMS, got silence of {lacking}"
+        )
+    return complete
+
+
+def silent_programs(font: str) -> list[int]:
+    """Return the programs of `PROGRAMS` at which a soundfont is silent."""
+    rate, silent = 16_000, []
+    programs = sorted({p for of_kind in PROGRAMS.values() for p in of_kind})
+    for first in range(0, len(programs), 8):  # channel 9 is the drums'
+        some = programs[first : first + 8]
+        # One note a second: each program has a second of the waveform.
+        parts = {str(p): ("", np.array([[i, 0.8, 60.0, 0.9]])) for i, p in enumerate(some)}
+        spec = VersionSpec(0, soundfont=font, programs={str(p): p for p in some})
+        score = Score(parts, np.empty((0, 3)), float(len(some)))
+        played = soundfont.play_score(score, spec, rate).reshape(len(some), rate)
+        peaks = np.abs(played[:, : rate // 2]).max(axis=1)
+        silent += [p for p, peak in zip(some, peaks, strict=True) if peak < SILENCE]
+    return silent
 
 
 def session() -> SparkSession:

@@ -1,6 +1,6 @@
-"""make bench: decode, load and embed, each beside the obvious other way, in one process.
+"""make bench: decode, load and embed, each against the obvious alternative, in one process.
 
-These machines are noisy: every figure is the median of repeats and is given as a ratio too.
+These machines are noisy: every value is the median of repeats and is given as a ratio too.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from benchmarks.measure import timed
 from covers.audio import quantize, sandbox
 from covers.audio.extract import compute_tensor
 from covers.audio.features import parameters
-from covers.models import networks
+from covers.models import factory
 from covers.retrieval.baselines import qmax
 from covers.synthesis import symbolic_features
-from covers.synthesis.song import compose
-from covers.synthesis.tables import write_version
-from covers.synthesis.versions import arrange, sample_spec
+from covers.synthesis.arrange import arrange
+from covers.synthesis.composer import compose
+from covers.synthesis.version_files import write_audio
+from covers.synthesis.version_spec import sample_spec
 
 SECONDS = 180
 
@@ -47,24 +48,28 @@ def librosa_mel(path: str) -> np.ndarray:
     return librosa.power_to_db(mel, ref=np.max)
 
 
-def of_versions() -> list[tuple[str, float, str]]:
-    """Time one version written from its notes, and the same rendered, coded and decoded again."""
+def time_versions() -> list[tuple[str, float, str]]:
+    """Time one version as symbolic features, and the same rendered, coded and decoded again."""
     tune = compose(1, 0)
     spec = sample_spec(tune, 1)
     score, p = arrange(tune, spec), parameters("log_frequency")
-    symbolic_features.hearing()
-    written = timed(lambda: symbolic_features.log_frequency(arrange(tune, spec), spec))
+    symbolic_features.measure_responses()
+    symbolic = timed(lambda: symbolic_features.compute_log_frequency(arrange(tune, spec), spec))
     with tempfile.TemporaryDirectory() as folder:
 
-        def by_sound() -> None:
-            row = write_version(tune, spec, 0, Path(folder), "train")
+        def as_audio() -> None:
+            row = write_audio(tune, spec, 0, Path(folder), "train")
             compute_tensor(f"{folder}/{row['path']}", p)
 
-        sounded = timed(by_sound)
-    per_minute = f"{60 / written:,.0f} beside {60 / sounded:,.0f} versions a minute, one core"
+        rendered = timed(as_audio)
+    per_minute = f"{60 / symbolic:,.0f} against {60 / rendered:,.0f} versions a minute, one core"
     return [
-        ("a version written from notes", written, f"{score.duration_s / written:,.0f} x real time"),
-        ("rendered, coded, decoded", sounded, per_minute),
+        (
+            "a version as symbolic features",
+            symbolic,
+            f"{score.duration_s / symbolic:,.0f} x real time",
+        ),
+        ("rendered, coded, decoded", rendered, per_minute),
     ]
 
 
@@ -85,14 +90,14 @@ def main() -> None:
     unpacked = timed(lambda: quantize.dequantize(data, tensor.shape, scale, offset))
     share = len(data) / tensor.astype(np.float32).nbytes
     rows.append(("unpack its tensor", unpacked, f"{share:.0%} of float32's size"))
-    network = networks.build("covernet").eval()
+    network = factory.build("covernet").eval()
     x = torch.from_numpy(tensor[None])
     with torch.no_grad():
         embedded = timed(lambda: network(x))
-    frames = qmax.features(tensor)
+    frames = qmax.fold_frames(tensor)
     aligned = timed(lambda: qmax.pair_distance(frames, frames))
     rows.append(("embed it", embedded, f"{aligned / embedded:.1f} embeddings in one Qmax"))
-    rows += of_versions()
+    rows += time_versions()
     grid = Grid("what", "seconds", "beside")
     for what, seconds, beside in rows:
         grid.add_row(what, f"{seconds:.4f}", beside)

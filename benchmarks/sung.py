@@ -27,6 +27,7 @@ import soundfile as sf
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import fftconvolve, find_peaks
 
+from benchmarks.measure import complete_soundfonts
 from covers.audio.features import midi_to_hertz
 from covers.synthesis import soundfont
 from covers.synthesis.arrange import Score, arrange
@@ -192,7 +193,7 @@ def recorded(song: Song, number: int, *, mild: bool) -> np.ndarray:
 
 
 def _spec(song: Song, number: int, rng: np.random.Generator, mild: bool) -> VersionSpec:
-    fonts = tuple(soundfont.installed_soundfonts())
+    fonts = complete_soundfonts()
     spec = sample_spec(song, number, max_phrases=PHRASES, soundfonts=fonts)
     spec = replace(
         spec, gain=spec.gain | {"lead": max(spec.gain["lead"], 0.6)}, reverb=0.0, octave=0,
