@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
 os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
 os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+os.environ["COVERS_COMMIT"] = "tests"  # a commit meanwhile makes no step out of date
 os.environ["COLUMNS"] = "100"  # argparse wraps --help by it
 os.environ["PYTHONPATH"] = f"{ROOT}/lib:{ROOT}:{os.environ.get('PYTHONPATH', '')}"
 
@@ -51,3 +52,21 @@ def lake(spark, tmp_path):
     from covers.io.lake import Lake
 
     return Lake(spark, str(tmp_path / "lake"))
+
+
+# Whole files and tests that take seconds each: not in `make check`, where tests/golden guards the answers.
+SLOW = (
+    "tests/api/test_api.py", "tests/audio/test_against_librosa.py", "tests/audio/test_extract.py::test_decoding_and_synthesis",
+    "tests/audio/test_representations.py::test_sandbox_of_a_process", "tests/evaluation/test_systems.py",
+    "tests/evaluation/test_leaderboard.py::test_costs", "tests/models/test_covernet.py",
+    "tests/models/test_whitening.py", "tests/retrieval/test_embedding.py", "tests/retrieval/test_index.py",
+    "tests/retrieval/test_reference_reader.py", "tests/retrieval/test_reference_set.py::test_a_query_in_its",
+    "tests/retrieval/test_search.py",
+)  # fmt: skip
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m deselects
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.nodeid.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
