@@ -56,7 +56,8 @@ def lake(spark, tmp_path):
 
 # Whole files and tests that take seconds each: not in `make check`, where tests/golden guards the answers.
 SLOW = (
-    "tests/api/test_api.py", "tests/audio/test_against_librosa.py", "tests/audio/test_extract.py::test_decoding_and_synthesis",
+    "tests/api/test_api.py", "tests/audio/test_against_librosa.py",
+    "tests/audio/test_extract.py::test_decoding_and_synthesis",
     "tests/audio/test_representations.py::test_sandbox_of_a_process", "tests/evaluation/test_systems.py",
     "tests/evaluation/test_leaderboard.py::test_costs", "tests/models/test_covernet.py",
     "tests/models/test_whitening.py", "tests/retrieval/test_embedding.py", "tests/retrieval/test_index.py",
