@@ -1,4 +1,4 @@
-"""How well are key, mode and tempo heard? Versions whose truth is known, beside librosa in one run.
+"""How well are key, mode and tempo estimated? Versions of known truth, against librosa in one run.
 
 python -m benchmarks.attributes --n-songs 40
 python -m benchmarks.attributes --songs POP909 --fonts all
@@ -34,18 +34,18 @@ NEAR_MISSES = {
 
 
 def key_outcome(found: tuple[int, int], true: tuple[int, int]) -> str:
-    """Name what was heard: right, a usual near miss, or other.
+    """Name an estimate: right, a common near miss, or other.
 
     >>> key_outcome((9, 0), (0, 1)), key_outcome((7, 1), (0, 1))
     ('relative', 'a fifth off')
     """
-    apart = (found[0] - true[0]) % 12, int(found[1] != true[1])
-    if apart == (0, 0):
+    difference = (found[0] - true[0]) % 12, int(found[1] != true[1])
+    if difference == (0, 0):
         return "right"
-    relative = {(9, 1), (3, 1)} if apart in {(9, 1), (3, 1)} else set()
-    if relative and apart != ((9, 1) if true[1] else (3, 1)):
+    relative = {(9, 1), (3, 1)} if difference in {(9, 1), (3, 1)} else set()
+    if relative and difference != ((9, 1) if true[1] else (3, 1)):
         return "other"
-    return NEAR_MISSES.get(apart, "other")
+    return NEAR_MISSES.get(difference, "other")
 
 
 def tempo_outcome(found: float, true: float) -> str:
@@ -61,16 +61,16 @@ def tempo_outcome(found: float, true: float) -> str:
     return "other"
 
 
-def by_librosa(sound: np.ndarray) -> tuple[tuple[int, int], float]:
-    chroma = librosa.feature.chroma_cqt(y=sound, sr=RATE).mean(axis=1)
-    return attributes.estimate_key(chroma), float(librosa.feature.tempo(y=sound, sr=RATE)[0])
+def by_librosa(waveform: np.ndarray) -> tuple[tuple[int, int], float]:
+    chroma = librosa.feature.chroma_cqt(y=waveform, sr=RATE).mean(axis=1)
+    return attributes.estimate_key(chroma), float(librosa.feature.tempo(y=waveform, sr=RATE)[0])
 
 
-def by_ours(sound: np.ndarray) -> tuple[tuple[int, int], float]:
+def by_ours(waveform: np.ndarray) -> tuple[tuple[int, int], float]:
     mel = parameters("log_mel")
-    heard = resample_poly(sound, mel.sample_rate, RATE).astype(np.float32)
-    chroma = compute([sound], parameters("chroma"))
-    found = attributes.estimate_attributes(compute([heard], mel), mel.frames_per_second, chroma)
+    resampled = resample_poly(waveform, mel.sample_rate, RATE).astype(np.float32)
+    chroma = compute([waveform], parameters("chroma"))
+    found = attributes.estimate_attributes(compute([resampled], mel), mel.frames_per_second, chroma)
     return (found.key, found.mode), found.tempo
 
 
@@ -87,19 +87,19 @@ def main() -> None:
     outcomes: dict[str, Counter[str]] = {}
     for song in songs:
         spec = sample_spec(song, 3, max_phrases=6, soundfonts=fonts)
-        sound, truth = render(arrange(song, spec), spec), ground_truth(song, spec)
-        for who, of in (("ours", by_ours), ("librosa", by_librosa)):
-            key, tempo = of(sound)
-            said = key_outcome(key, (int(truth["key"]), int(truth["mode"])))
-            outcomes.setdefault(f"key, {who}", Counter())[said] += 1
+        waveform, truth = render(arrange(song, spec), spec), ground_truth(song, spec)
+        for who, estimate in (("ours", by_ours), ("librosa", by_librosa)):
+            key, tempo = estimate(waveform)
+            outcome = key_outcome(key, (int(truth["key"]), int(truth["mode"])))
+            outcomes.setdefault(f"key, {who}", Counter())[outcome] += 1
             outcomes.setdefault(f"tempo, {who}", Counter())[
                 tempo_outcome(tempo, truth["tempo"])
             ] += 1
     for kind in ("key", "tempo"):
-        mine = {title: c for title, c in outcomes.items() if title.startswith(kind)}
-        names = sorted(set().union(*mine.values()), key=lambda n: (n != "right", n == "other", n))
+        own = {title: c for title, c in outcomes.items() if title.startswith(kind)}
+        names = sorted(set().union(*own.values()), key=lambda n: (n != "right", n == "other", n))
         grid = Grid(f"{len(songs)} versions", *names)
-        for title, counts in mine.items():
+        for title, counts in own.items():
             grid.add_row(title, *[f"{counts[n] / len(songs):.2f}" for n in names])
         Console(width=110).print(grid)
 

@@ -31,13 +31,13 @@ def features(path: str) -> np.ndarray:
     return frames[:n].reshape(-1, AVERAGED, 12).mean(axis=1).astype(np.float32)
 
 
-def distances_from(query: int, known: list[np.ndarray]) -> np.ndarray:
+def distances_from(query: int, features_of_all: list[np.ndarray]) -> np.ndarray:
     """Return the distances of one recording's features to all others."""
-    across, along = standard.ChromaCrossSimilarity(), standard.CoverSongSimilarity()
-    found = np.zeros(len(known))
-    for other, frames in enumerate(known):
+    recurrence, align = standard.ChromaCrossSimilarity(), standard.CoverSongSimilarity()
+    found = np.zeros(len(features_of_all))
+    for other, frames in enumerate(features_of_all):
         if other != query:
-            found[other] = along(across(known[query], frames))[1]
+            found[other] = align(recurrence(features_of_all[query], frames))[1]
     return found
 
 
@@ -50,12 +50,11 @@ def main() -> None:
     with open(args.manifest, newline="") as file:
         paths = [str(args.audio_root / row["path"]) for row in csv.DictReader(file)]
     with ProcessPoolExecutor() as pool:
-        known = list(pool.map(features, paths))
-        distances = np.array(
-            list(pool.map(partial(distances_from, known=known), range(len(known)), chunksize=8))
-        )
-    held = {f"x{i:04d}": x for i, x in enumerate(known)}
-    np.savez(args.out, distances=distances, **held)
+        features_of_all = list(pool.map(features, paths))
+        of_query = partial(distances_from, features_of_all=features_of_all)
+        distances = np.array(list(pool.map(of_query, range(len(features_of_all)), chunksize=8)))
+    stored = {f"x{i:04d}": x for i, x in enumerate(features_of_all)}
+    np.savez(args.out, distances=distances, **stored)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Pictures and sounds of docs/: one song, its representations, its augmentations, six versions of it.
+"""Plots and audio of docs/: one song, its representations, its augmentations, six versions of it.
 
 python -m benchmarks.pictures                   # needs fluidsynth and fluid-soundfont-gm
-python -m benchmarks.pictures --sounds FOLDER   # and writes the six versions there as MP3
+python -m benchmarks.pictures --audio FOLDER    # and writes the six versions there as MP3
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ SPECS = (
 )  # fmt: skip
 
 
-def sound(rate: int) -> np.ndarray:
+def render_song(rate: int) -> np.ndarray:
     """Return some seconds of one version of one composed song."""
     song = compose(3, 0)
     spec = sample_spec(song, 1)
-    whole = render(arrange(song, spec), spec, sample_rate=rate)
-    return whole[4 * rate : (4 + SECONDS) * rate]
+    waveform = render(arrange(song, spec), spec, sample_rate=rate)
+    return waveform[4 * rate : (4 + SECONDS) * rate]
 
 
 def draw(axes: object, x: np.ndarray, name: str, title: str) -> None:
@@ -50,7 +50,7 @@ def draw(axes: object, x: np.ndarray, name: str, title: str) -> None:
 
 def representations() -> None:
     """Draw one version in every representation, and its chroma under every augmentation."""
-    tensors = {n: compute([sound(parameters(n).sample_rate)], parameters(n)) for n in
+    tensors = {n: compute([render_song(parameters(n).sample_rate)], parameters(n)) for n in
                ("log_mel", "log_frequency", "chroma")}  # fmt: skip
     figure = Figure(figsize=(11, 10), layout="constrained")
     plots = figure.subplots(4, 3)
@@ -77,7 +77,7 @@ def representations() -> None:
     figure.savefig(OUT / "representations.png", dpi=80)
 
 
-def versions(sounds: Path | None) -> None:
+def versions(audio: Path | None) -> None:
     """Draw six versions of one song; write their first seconds as MP3 where asked for."""
     fonts, song = soundfont.check_soundfonts([FONT]), compose(3, 0)
     figure = Figure(figsize=(11, 6.5), layout="constrained")
@@ -85,26 +85,26 @@ def versions(sounds: Path | None) -> None:
         spec = replace(
             sample_spec(song, number, soundfonts=fonts), form=(0, 1, 2), intro=0, solo=-1
         )
-        sound = render(arrange(song, spec), spec)[: SECONDS * RATE]
-        if sounds:
-            sounds.mkdir(parents=True, exist_ok=True)
-            sf.write(sounds / f"version-{number}.mp3", sound, RATE)
+        waveform = render(arrange(song, spec), spec)[: SECONDS * RATE]
+        if audio:
+            audio.mkdir(parents=True, exist_ok=True)
+            sf.write(audio / f"version-{number}.mp3", waveform, RATE)
         title = (
             f"{number}: {spec.transpose:+d} semitones, tempo x {spec.tempo_ratio:.2f}, {spec.lead},\n"
             f"{spec.chord_instrument} ({spec.pattern}), bass {spec.bass}, drums {spec.drums}"
         )
-        draw(axes, compute([sound], parameters("chroma")), "chroma", title)
+        draw(axes, compute([waveform], parameters("chroma")), "chroma", title)
         axes.set_xlim(0, SECONDS)
     figure.savefig(OUT / "versions.png", dpi=80)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sounds", type=Path, metavar="FOLDER")
-    sounds = parser.parse_args().sounds
+    parser.add_argument("--audio", type=Path, metavar="FOLDER")
+    audio = parser.parse_args().audio
     OUT.mkdir(parents=True, exist_ok=True)
     representations()
-    versions(sounds)
+    versions(audio)
 
 
 if __name__ == "__main__":

@@ -3,16 +3,17 @@
     python -m benchmarks.search --rows 100000 400000
     python -m benchmarks.search --lake L --model MODEL
 
-Without a lake the embeddings are made: eight recordings of each work, turned to some key, as far from one
-another as the shipped network's versions are, and as wide as its: of the ten nearest, two are strangers that
-are no nearer than thousands of others. A query is asked at three tempi,
-as the shipped network's are. Times are of one query on one core, after start-up, the order by deviations included.
+Without a lake the embeddings are made: eight recordings of each work, each in some key, at the distances of
+the pretrained network's versions, and as wide as its: of the ten nearest, two are non-covers that are no
+nearer than thousands of others. A query has three tempo factors, as the pretrained network's. Times are of
+the first stage for one query on one core, after start-up, S-norm included.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 
 import numpy as np
 from rich.console import Console
@@ -21,35 +22,37 @@ from rich.table import Table as Grid
 from benchmarks.measure import session, timed
 from covers.io.lake import Lake
 from covers.models import registry
-from covers.models.registry import Network
+from covers.models.model import untrained
 from covers.retrieval import index as nearest
-from covers.retrieval.reference_set import Known, known_to
+from covers.retrieval.embedding import TrackEmbeddings
+from covers.retrieval.reference_set import ReferenceSet
+from covers.retrieval.search_tables import read_references
 
-N_ROLLS, WIDTH, VERSIONS, SPREAD = 12, 320, 8, 0.9
+N_TRANSPOSITIONS, WIDTH, VERSIONS, NOISE = 12, 320, 8, 0.9
 N_TEMPI = 3
 CHUNK = 10_000
 
 
-def made(n: int) -> np.ndarray:
+def make_embeddings(n: int) -> np.ndarray:
     """Return unit embeddings (n, 12 * WIDTH), eight of a work, each at a key of its own."""
     rng = np.random.default_rng(0)
-    x = np.empty((n, N_ROLLS * WIDTH), np.float32)
+    x = np.empty((n, N_TRANSPOSITIONS * WIDTH), np.float32)
     for first in range(0, n, CHUNK):
         size = min(CHUNK, n - first)
-        works = rng.standard_normal((-(-size // VERSIONS), N_ROLLS, WIDTH), np.float32)
-        own = rng.standard_normal((size, N_ROLLS, WIDTH), np.float32)
-        part = np.repeat(works, VERSIONS, axis=0)[:size] + SPREAD * own
-        turned = np.stack([np.roll(v, rng.integers(N_ROLLS), axis=0) for v in part])
-        x[first : first + size] = turned.reshape(size, -1)
+        works = rng.standard_normal((-(-size // VERSIONS), N_TRANSPOSITIONS, WIDTH), np.float32)
+        own = rng.standard_normal((size, N_TRANSPOSITIONS, WIDTH), np.float32)
+        part = np.repeat(works, VERSIONS, axis=0)[:size] + NOISE * own
+        rolled = np.stack([np.roll(v, rng.integers(N_TRANSPOSITIONS), axis=0) for v in part])
+        x[first : first + size] = rolled.reshape(size, -1)
         x[first : first + size] /= np.linalg.norm(x[first : first + size], axis=1, keepdims=True)
     return x
 
 
-def of_lake(uri: str, model: str) -> np.ndarray:
-    """Return the embeddings that a lake holds of a covernet, in random order."""
+def read_embeddings(uri: str, model: str) -> np.ndarray:
+    """Return the track embeddings that a lake holds of a CoverNet, in random order."""
     lake = Lake(session(), uri)
-    known = known_to(lake, registry.resolve(lake, model))
-    return known.vectors[np.random.default_rng(0).permutation(len(known.vectors))]
+    references, _ = read_references(lake, registry.resolve(lake, model))
+    return references.tracks[np.random.default_rng(0).permutation(len(references))]
 
 
 def main() -> None:
@@ -58,36 +61,39 @@ def main() -> None:
     parser.add_argument("--lake", metavar="URI", help="take its embeddings instead of made ones")
     parser.add_argument("--model", default="latest", help="that they are of (default: %(default)s)")
     parser.add_argument("--queries", type=int, default=50, metavar="N")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     grid = Grid(
-        "embeddings", "exact, s", "by index, s", "recall at 10", "at 5", "its work, in 10", "made in, s"
+        "embeddings", "exact, s", "by index, s", "recall at 10", "at 5", "its work, in 10", "built in, s"
     )  # fmt: skip
-    sets = [of_lake(asked.lake, asked.model)] if asked.lake else (made(n) for n in asked.rows)
+    sets = (
+        [read_embeddings(args.lake, args.model)]
+        if args.lake
+        else (make_embeddings(n) for n in args.rows)
+    )
     for x in sets:
         n = len(x)
-        known = Known(
-            Network("made", None, {"architecture": "covernet"}), np.arange(n).astype(str), x, {}
-        )
-        keys = known.keys
+        references = ReferenceSet(untrained(), np.arange(n).astype(str), x, {})
+        keys = references.keys
         started = time.perf_counter()
-        index = nearest.learn(x, keys)
-        learnt = time.perf_counter() - started
-        at: dict[int, list[float]] = {5: [], 10: []}
+        index = nearest.train(x, keys)
+        training_s = time.perf_counter() - started
+        recalls: dict[int, list[float]] = {5: [], 10: []}
         covers = []
-        for row in np.random.default_rng(1).integers(n, size=asked.queries):
-            d = nearest.distances_to(x[[row]], x, N_ROLLS)
-            found, _ = index.nearest(x[[row]], x, keys, N_ROLLS, 10)
-            for k, shares in at.items():
+        for row in np.random.default_rng(1).integers(n, size=args.queries):
+            d = nearest.distances_to(x[[row]], x, N_TRANSPOSITIONS)
+            found, _ = index.nearest(x[[row]], x, keys, N_TRANSPOSITIONS, 10)
+            for k, shares in recalls.items():
                 shares.append(len(set(np.argsort(d)[:k]) & set(found[:k])) / k)
             first = row - row % VERSIONS
             if own := set(range(first, min(first + VERSIONS, n))) - {row}:
                 covers.append(len(own & set(found)) / len(own))
-        query = x[:N_TEMPI]  # any three will do for the time
-        exact = timed(lambda q=query, of=known: of.nearest(q, 10, None), 3)
-        fast = timed(lambda q=query, of=known, i=index: of.nearest(q, 10, i), 3)
+        query = TrackEmbeddings(x[:N_TEMPI], N_TRANSPOSITIONS)  # any three will do for the time
+        exact = timed(lambda q=query, of=references: of.candidates(q, 10), 3)
+        indexed = replace(references, nearest_index=index)
+        fast = timed(lambda q=query, of=indexed: of.candidates(q, 10), 3)
         grid.add_row(
-            f"{n:,}", f"{exact:.2f}", f"{fast:.2f}", f"{np.mean(at[10]):.3f}", f"{np.mean(at[5]):.3f}",
-            "" if asked.lake else f"{np.mean(covers):.3f}", f"{learnt:.0f}",
+            f"{n:,}", f"{exact:.2f}", f"{fast:.2f}", f"{np.mean(recalls[10]):.3f}", f"{np.mean(recalls[5]):.3f}",
+            "" if args.lake else f"{np.mean(covers):.3f}", f"{training_s:.0f}",
         )  # fmt: skip
     Console(width=110).print(grid)
 

@@ -1,4 +1,4 @@
-"""Versions made from notes: how unlike they are, nuisance by nuisance, and how fast they are made.
+"""Synthetic versions: how different they are, nuisance by nuisance, and how fast they are made.
 
 python -m benchmarks.versions                                   # on songs composed here
 python -m benchmarks.versions --songs POP909 --fonts all        # on your songs, played by fluidsynth too
@@ -34,23 +34,23 @@ MAX_PHRASES = 10
 CHROMA = parameters("chroma")
 
 
-def written(song: Song, spec: VersionSpec) -> np.ndarray:
+def symbolic_chroma(song: Song, spec: VersionSpec) -> np.ndarray:
     return fold(symbolic_features.compute_log_frequency(arrange(song, spec), spec))
 
 
-def heard(song: Song, spec: VersionSpec) -> np.ndarray:
+def rendered_chroma(song: Song, spec: VersionSpec) -> np.ndarray:
     return compute([render(arrange(song, spec), spec)], CHROMA)
 
 
 SYSTEMS: dict[str, Callable[[list[np.ndarray]], np.ndarray]] = {
     "2-D Fourier": fourier2d.distances, "Qmax": qmax.distances,
-    "covernet": lambda chromas: network_distances(chromas)["model_plain"],
+    "covernet": network_distances,
 }  # fmt: skip
 
 
 def nuisance_table(songs: list[Song], n_versions: int, fonts: tuple[str, ...]) -> Grid:
-    """Judge every system on versions that differ in one nuisance alone, and in all."""
-    grid = Grid("versions differ in", *[f"{s}: MAP" for s in SYSTEMS], "nearest neighbour")
+    """Evaluate every system on versions that differ in one nuisance alone, and in all."""
+    grid = Grid("versions differ in", *[f"{s}: MAP" for s in SYSTEMS], "triplet accuracy")
     works = np.repeat([s.song_id for s in songs], n_versions)
     drawn = [
         (song, sample_spec(song, v, max_phrases=MAX_PHRASES, soundfonts=fonts))
@@ -58,22 +58,24 @@ def nuisance_table(songs: list[Song], n_versions: int, fonts: tuple[str, ...]) -
         for v in range(n_versions)
     ]
     kinds = {**{name: (name,) for name in NUISANCES}, "all of them": tuple(NUISANCES)}
-    make = heard if fonts else written
+    make = rendered_chroma if fonts else symbolic_chroma
     for title, names in kinds.items():
         chromas = [make(song, keep_nuisances(spec, *names)) for song, spec in drawn]
-        judged = {s: per_query(of(chromas), works) for s, of in SYSTEMS.items()}
-        maps = [bootstrap(j["map"], works, seed=1) for j in judged.values()]
-        nearest = " / ".join(f"{j['triplet_accuracy'].mean():.3f}" for j in judged.values())
-        grid.add_row(title, *[f"{m.value:.3f} ({m.low:.2f}-{m.high:.2f})" for m in maps], nearest)
+        found = {s: per_query(of(chromas), works) for s, of in SYSTEMS.items()}
+        maps = [bootstrap(j["map"], works, seed=1) for j in found.values()]
+        accuracies = " / ".join(f"{j['triplet_accuracy'].mean():.3f}" for j in found.values())
+        grid.add_row(
+            title, *[f"{m.value:.3f} ({m.low:.2f}-{m.high:.2f})" for m in maps], accuracies
+        )
     return grid
 
 
 def speed_table(songs: list[Song], fonts: tuple[str, ...]) -> Grid:
-    """Time the making of versions on one core: straight as chroma, as sound, and by each font."""
+    """Time the making of versions on one core: as symbolic chroma, as audio, and by each soundfont."""
     grid = Grid("form", "versions a minute and core", "x real time")
     symbolic_features.measure_responses()  # once a process, not once a version
     ways: dict[str, tuple[Callable[[Song, VersionSpec], np.ndarray], tuple[str, ...]]] = {
-        "direct, chroma": (written, ()),
+        "symbolic, chroma": (symbolic_chroma, ()),
         "audio, own synthesiser": (lambda song, spec: render(arrange(song, spec), spec), ()),
     }
     for font in fonts:
@@ -91,17 +93,17 @@ def speed_table(songs: list[Song], fonts: tuple[str, ...]) -> Grid:
     return grid
 
 
-def apart(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Grid:
-    """Measure how far two versions of a work are apart, from the stretch where they match best."""
+def version_differences(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Grid:
+    """Measure how two versions of a work differ, from the spans where they match best."""
     slopes, keys, lengths = [], [], []
     for a, b in pairs:
-        here, there, semitones = qmax.aligned(qmax.features(a), qmax.features(b))
-        slopes.append(abs(np.log2((here[1] - here[0]) / (there[1] - there[0]))))
+        span_a, span_b, semitones = qmax.matching_spans(qmax.fold_frames(a), qmax.fold_frames(b))
+        slopes.append(abs(np.log2((span_a[1] - span_a[0]) / (span_b[1] - span_b[0]))))
         keys.append(min(semitones, 12 - semitones))
         lengths.append(abs(np.log2(a.shape[1] / b.shape[1])))
     grid = Grid("of two versions of a work", "10%", "50%", "90%")
     rows = {
-        "ratio of tempi": 2 ** np.array(slopes), "keys apart [semitones]": np.array(keys),
+        "ratio of tempi": 2 ** np.array(slopes), "transposition, semitones": np.array(keys),
         "ratio of lengths": 2 ** np.array(lengths),
     }  # fmt: skip
     for title, values in rows.items():
@@ -114,10 +116,10 @@ def real_pairs(manifest: str, root: str) -> Iterable[tuple[np.ndarray, np.ndarra
     with open(manifest, newline="") as file:
         rows = [(r["work_id"], str(Path(root) / r["path"])) for r in csv.DictReader(file)]
     works = [work for work, _ in rows]
-    known = {p: extract.compute_tensor(p, CHROMA) for work, p in rows if works.count(work) > 1}
+    chromas = {p: extract.compute_tensor(p, CHROMA) for work, p in rows if works.count(work) > 1}
     for (work, a), (other, b) in combinations(rows, 2):
         if work == other:
-            yield known[a], known[b]
+            yield chromas[a], chromas[b]
 
 
 def main() -> None:
@@ -128,7 +130,7 @@ def main() -> None:
     parser.add_argument("--n-songs", type=int, default=40, metavar="N", help="default: %(default)s")
     parser.add_argument("--versions", type=int, default=3, metavar="N", help="default: %(default)s")
     parser.add_argument(
-        "--fonts", nargs="+", default=[], metavar="FONT", help="judge played versions"
+        "--fonts", nargs="+", default=[], metavar="FONT", help="render by these soundfonts"
     )
     parser.add_argument(
         "--manifest", metavar="CSV", help="measure the pairs of these recordings only"
@@ -137,15 +139,16 @@ def main() -> None:
     args = parser.parse_args()
     console = Console(width=130)
     if args.manifest:
-        console.print(apart(real_pairs(args.manifest, args.audio_root)))
+        console.print(version_differences(real_pairs(args.manifest, args.audio_root)))
         return
     songs = some_songs(args.songs, args.n_songs)
     fonts = soundfont.check_soundfonts(args.fonts)
     console.print(nuisance_table(songs, args.versions, fonts))
     made = [
-        [written(s, sample_spec(s, v, max_phrases=MAX_PHRASES)) for v in range(2)] for s in songs
+        [symbolic_chroma(s, sample_spec(s, v, max_phrases=MAX_PHRASES)) for v in range(2)]
+        for s in songs
     ]
-    console.print(apart(made))
+    console.print(version_differences(made))
     console.print(speed_table(songs[:10], fonts))
 
 
