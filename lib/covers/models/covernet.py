@@ -86,21 +86,24 @@ class CoverNet(nn.Module):
 
     Parameters
     ----------
-    n_backbones : int
-    width : int
-        Channels of the first block; the last has twice as many.
+    widths : sequence of int
+        Channels of each backbone's first block; its last has twice as many.
+    head_width : int, optional
+        Numbers a row, d; default: all channels, `MAX_WIDTH` at most.
     """
 
     sees_whole_track = True
-    MAX_WIDTH = 320  # numbers a row: all of five backbones; further directions carry little
+    MAX_WIDTH = 320
     STRIDE = 8  # input frames a step of the activations
 
-    def __init__(self, n_backbones: int = 1, width: int = 32) -> None:
+    def __init__(self, widths: Sequence[int] = (32,), head_width: int | None = None) -> None:
         super().__init__()
-        self.backbones = nn.ModuleList([_backbone(width) for _ in range(n_backbones)])
-        n_channels = n_backbones * 2 * width
-        self.head = CircularPitchConv(n_channels, min(n_channels, self.MAX_WIDTH))
-        self.embedding_shape = (12, self.head.out_channels)
+        self.widths = tuple(widths)
+        self.backbones = nn.ModuleList([_backbone(width) for width in self.widths])
+        n_channels = 2 * sum(self.widths)
+        d = head_width or min(n_channels, self.MAX_WIDTH)
+        self.head = CircularPitchConv(n_channels, d)
+        self.embedding_shape = (12, d)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Embed (B, 36, T) as (B, 12 * d), unit norm, in the canonical transposition."""
@@ -187,23 +190,34 @@ def _windowed_std(
     return (torch.cat(variances).permute(2, 0, 1) + 1e-20).sqrt()
 
 
-def join_backbones(networks: Sequence[CoverNet]) -> CoverNet:
+def join_backbones(networks: Sequence[CoverNet], head_width: int | None = None) -> CoverNet:
     """Return an ensemble of the networks' backbones; its head is random until it is whitened."""
     backbones = [backbone for network in networks for backbone in network.backbones]
-    ensemble = CoverNet(len(backbones))
+    widths = [width for network in networks for width in network.widths]
+    ensemble = CoverNet(widths, head_width)
     ensemble.backbones.load_state_dict(nn.ModuleList(backbones).state_dict())
     return ensemble
 
 
-def count_backbones(weights: Mapping[str, torch.Tensor]) -> int:
-    """Return how many backbones a CoverNet's weights hold; 1 for weights of another architecture.
+def shape_like(weights: Mapping[str, torch.Tensor]) -> CoverNet:
+    """Return a CoverNet with the backbones and the head of these weights' sizes; its own are random.
+
+    Raises
+    ------
+    RuntimeError
+        If they are not a CoverNet's weights.
 
     Examples
     --------
-    >>> count_backbones(CoverNet(3).state_dict())
-    3
+    >>> shape_like(CoverNet((32, 64), 40).state_dict()).widths
+    (32, 64)
     """
-    return len({name.split(".")[1] for name in weights if name.startswith("backbones.")}) or 1
+    try:
+        n = len({name.split(".")[1] for name in weights if name.startswith("backbones.")})
+        widths = [len(weights[f"backbones.{i}.0.pitch.weight"]) for i in range(n)]
+        return CoverNet(widths, len(weights["head.weight"]))
+    except KeyError as error:
+        raise RuntimeError(f"weights must have {error.args[0]!r}, got none") from error
 
 
 def canonical_transposition(rows: torch.Tensor) -> torch.Tensor:

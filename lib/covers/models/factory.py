@@ -18,7 +18,7 @@ from torch import nn
 
 from covers.models import legacy
 from covers.models.cnn import Cnn
-from covers.models.covernet import CoverNet, count_backbones
+from covers.models.covernet import CoverNet, shape_like
 from covers.models.cqtnet import CqtNet
 from covers.models.resnet import ResNet18
 
@@ -76,14 +76,14 @@ def build(name: str, *, init_weights: str | None = None, n_backbones: int = 1) -
     """
     found = architecture(name)
     if name == "covernet":
-        return _continued(init_weights) if init_weights else CoverNet(n_backbones)
+        return _continued(init_weights) if init_weights else CoverNet([32] * n_backbones)
     if name.startswith("resnet18"):
         return ResNet18(last_block=name == "resnet18_last_block", weights=init_weights)
     return found.build()
 
 
 def with_weights(name: str, weights: Mapping[str, torch.Tensor]) -> nn.Module:
-    """Return a network that holds these weights, with as many backbones as they have.
+    """Return a network that holds these weights, with the backbones that they have.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def with_weights(name: str, weights: Mapping[str, torch.Tensor]) -> nn.Module:
         If they are those of another architecture.
     """
     weights = legacy.weights(weights)
-    network = build(name, n_backbones=count_backbones(weights))
+    network = shape_like(weights) if name == "covernet" else build(name)
     network.load_state_dict(weights)
     return network
 
