@@ -55,9 +55,9 @@ def verdict(results: Results, system: str = "search") -> str:
     behind = [NAMES[s] for s, value in others.items() if own["low"] > value]
     ahead = [NAMES[s] for s, value in others.items() if value > own["value"]]
     if behind:
-        lines.append(f"Its interval lies above: {', '.join(behind)}.")
+        lines.append(f"Its interval lies above: {'; '.join(behind)}.")
     if ahead:
-        lines.append(f"Ahead of it: {', '.join(ahead)}.")
+        lines.append(f"Ahead of it: {'; '.join(ahead)}.")
     return " ".join(lines)
 
 
@@ -113,7 +113,7 @@ def _histogram(report: Report) -> Figure:
     axes.hist(d[is_cover], bins, density=True, alpha=0.7, color="#1b6ca8", label="covers")
     axes.axvline(d.mean(), color="#222", ls=":", label="mean (the write-up's threshold)")
     axes.set(
-        xlabel="minus log odds of a cover, as a search scores it",
+        xlabel="score of a search, smaller is better",
         ylabel="density",
         yticks=[],
     )
