@@ -1,8 +1,8 @@
-"""The figures of cover detection, from a matrix of distances and the work of each recording.
+"""Metrics of cover song identification, from a distance matrix and the work of each recording.
 
-*Conventions.* ``distances`` is (n, n), smaller = more alike; the diagonal is ignored. Every
-recording with at least one partner is a query against all others. Ties: a wrong answer comes
-first, but a tied triplet counts one half. Figures per query come as (n_queries,) arrays, so that
+*Conventions.* ``distances`` is (n, n), row = query, smaller is nearer; the diagonal is ignored. Every
+recording with at least one cover in the set is a query against all others. Ties count against the system:
+non-covers come first; a tied triplet counts one half. Metrics per query are (n_queries,) arrays, so that
 intervals can be drawn over works.
 
 References
@@ -21,7 +21,7 @@ PER_QUERY = ("map", "p_at_1", "mr1", "hit_at_10", "triplet_accuracy")
 
 
 def queries(works: np.ndarray) -> np.ndarray:
-    """Return the indices of recordings that have a partner.
+    """Return the indices of the queries: recordings that have a cover in the set.
 
     Examples
     --------
@@ -33,7 +33,7 @@ def queries(works: np.ndarray) -> np.ndarray:
 
 
 def per_query(distances: np.ndarray, works: np.ndarray) -> dict[str, np.ndarray]:
-    """Return MAP, P@1, MR1, hit rate at 10 and nearest-neighbour accuracy, each query's own.
+    """Return average precision, P@1, rank of the first cover, hit rate at 10 and triplet accuracy by query.
 
     Raises
     ------
@@ -45,14 +45,14 @@ def per_query(distances: np.ndarray, works: np.ndarray) -> dict[str, np.ndarray]
         raise ValueError(f"distances must have shape ({n}, {n}), got {distances.shape}")
     if not np.isfinite(distances[~np.eye(n, dtype=bool)]).all():
         raise ValueError("distances must be finite, got nan or inf")
-    asked = queries(works)
-    if not len(asked):
+    query_rows = queries(works)
+    if not len(query_rows):
         raise ValueError(f"works must have two recordings at least once, got {n} works of one")
     found: dict[str, list[float]] = {name: [] for name in PER_QUERY}
-    for q in asked:
+    for q in query_rows:
         others = np.flatnonzero(np.arange(n) != q)
         d, right = distances[q, others], works[others] == works[q]
-        ranked = right[np.lexsort((right, d))]  # a tie puts the wrong answer first
+        ranked = right[np.lexsort((right, d))]  # in a tie the non-cover comes first
         ranks = np.flatnonzero(ranked) + 1
         found["map"].append(float(np.mean(np.arange(1, len(ranks) + 1) / ranks)))
         found["p_at_1"].append(float(ranks[0] == 1))
@@ -62,14 +62,14 @@ def per_query(distances: np.ndarray, works: np.ndarray) -> dict[str, np.ndarray]
     return {name: np.array(values) for name, values in found.items()}
 
 
-def _triplet_accuracy(near: np.ndarray, far: np.ndarray) -> float:
+def _triplet_accuracy(positives: np.ndarray, negatives: np.ndarray) -> float:
     """Share of (positive, negative) with d(a, p) < d(a, n), ties one half."""
-    if not len(far):
+    if not len(negatives):
         return 1.0
-    ordered = np.sort(far)
-    below = np.searchsorted(ordered, near, side="left")
-    ties = np.searchsorted(ordered, near, side="right") - below
-    return float(np.mean((len(far) - below - ties + 0.5 * ties) / len(far)))
+    ordered = np.sort(negatives)
+    below = np.searchsorted(ordered, positives, side="left")
+    ties = np.searchsorted(ordered, positives, side="right") - below
+    return float(np.mean((len(negatives) - below - ties + 0.5 * ties) / len(negatives)))
 
 
 def chance(works: np.ndarray) -> dict[str, np.ndarray]:
@@ -97,10 +97,10 @@ def chance(works: np.ndarray) -> dict[str, np.ndarray]:
 def writeup_draws(
     distances: np.ndarray, works: np.ndarray, *, n_draws: int, seed: int
 ) -> dict[str, np.ndarray]:
-    """Return the write-up's figures: one triplet a work, one random negative, again and again.
+    """Return the write-up's metrics of random draws: one triplet a work, with one random negative.
 
     Each draw takes two recordings of every work and one of another work: the share of triplets
-    with d(a, p) < d(a, n), and, with the pairs (a, p) and (a, n) told apart at their mean distance
+    with d(a, p) < d(a, n), and, with the pairs (a, p) and (a, n) classified at their mean distance
     (nearer = cover), accuracy, precision, recall and F1. Arrays have shape (n_draws,).
     """
     rng = np.random.default_rng(seed)
@@ -109,13 +109,13 @@ def writeup_draws(
         k: [] for k in ("triplet_accuracy", "accuracy", "precision", "recall", "f1")
     }
     for _ in range(n_draws):
-        near, far = [], []
+        positives, negatives = [], []
         for work, own in members.items():
             anchor, positive = rng.choice(own, 2, replace=False)
             negative = rng.choice(np.flatnonzero(works != work))
-            near.append(distances[anchor, positive])
-            far.append(distances[anchor, negative])
-        a, b = np.array(near), np.array(far)
+            positives.append(distances[anchor, positive])
+            negatives.append(distances[anchor, negative])
+        a, b = np.array(positives), np.array(negatives)
         found["triplet_accuracy"].append(float(np.mean((a < b) + 0.5 * (a == b))))
         pairs, truth = np.concatenate([a, b]), np.repeat([1, 0], len(a))
         for name, value in pair_scores(truth, pairs < pairs.mean()).items():
@@ -144,22 +144,24 @@ def all_pairs(distances: np.ndarray, works: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def pairs(distances: np.ndarray, works: np.ndarray) -> dict[str, float]:
-    """Return mean distances, ROC AUC, and scores at a threshold chosen on the other half of works."""
+    """Return mean distances, ROC AUC, and scores at a threshold chosen on the other half of the works."""
     d, is_cover = all_pairs(distances, works)
     found = {
         "mean_distance_covers": float(d[is_cover].mean()),
-        "mean_distance_others": float(d[~is_cover].mean()) if (~is_cover).any() else float("nan"),
+        "mean_distance_non_covers": float(d[~is_cover].mean())
+        if (~is_cover).any()
+        else float("nan"),
     }
     if is_cover.all():
         return found
     found["roc_auc"] = float(roc_auc_score(is_cover, -d))
     half = np.isin(works, np.unique(works)[::2])
     scores = []
-    for chosen_on, judged_on in ((half, ~half), (~half, half)):
-        known, judged = _within(distances, works, chosen_on), _within(distances, works, judged_on)
-        if known[1].any() and judged[1].any():
-            threshold = best_threshold(*known)
-            scores.append(pair_scores(judged[1], judged[0] <= threshold))
+    for chosen_on, tested_on in ((half, ~half), (~half, half)):
+        chosen, tested = _within(distances, works, chosen_on), _within(distances, works, tested_on)
+        if chosen[1].any() and tested[1].any():
+            threshold = best_threshold(*chosen)
+            scores.append(pair_scores(tested[1], tested[0] <= threshold))
     for name in scores[0] if scores else ():
         found[f"pair_{name}_held_out_threshold"] = float(np.mean([s[name] for s in scores]))
     return found
