@@ -15,8 +15,8 @@ VERSION = re.search(r'^__version__ = "(.+)"$', _INIT, re.MULTILINE)[
     1
 ]  # read, not imported: no torch yet
 CORE = [  # embed, compare, search and evaluate, without Spark
-    "numpy>=1.26", "scipy>=1.11", "pandas>=2.0", "scikit-learn>=1.4", "numba>=0.60", "joblib>=1.3", "threadpoolctl>=3.1",
-    "torch>=2.4", "torchaudio>=2.4", "soundfile>=0.13", "soxr>=0.5", "safetensors>=0.4",
+    "numpy>=1.26", "scipy>=1.11", "pandas>=2.0", "scikit-learn>=1.4", "numba>=0.60", "joblib>=1.3",
+    "threadpoolctl>=3.1", "torch>=2.4", "torchaudio>=2.4", "soundfile>=0.13", "soxr>=0.5", "safetensors>=0.4",
     "pyarrow>=15", "deltalake>=1.0",
 ]  # fmt: skip
 EXTRAS = {
