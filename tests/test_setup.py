@@ -42,7 +42,9 @@ def setup(tmp_path):
         ("python3.11", "apt-get install python3.11 python3.11-venv"),
     ],
 )  # fmt: skip
-def test_missing_tool_ends_with_one_line_and_the_package_to_install(setup, tmp_path, without, install):
+def test_missing_tool_ends_with_one_line_and_the_package_to_install(
+    setup, tmp_path, without, install
+):
     done = setup(without)
     assert (done.returncode, done.stderr.count("\n")) == (3, 1), done.stderr
     assert install in done.stderr

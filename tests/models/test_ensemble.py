@@ -81,7 +81,8 @@ def test_an_ensemble_takes_over_neither_windows_nor_calibration_of_its_members()
     assert of_distances <= set(shipped.card.to_dict())
     config = ensemble.ensemble_config([shipped, untrained()])
     assert not (of_distances | {"sha256"}) & set(config)
-    assert (config["crop_s"], config["ensemble_of"][1]) == (60.0, "untrained-covernet")
+    assert config["crop_s"] == shipped.card.crop_s
+    assert config["ensemble_of"] == [shipped.model_id, "untrained-covernet"]
 
 
 def test_other_networks_than_covernets_are_refused_in_one_line(spark, made):
