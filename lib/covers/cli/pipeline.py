@@ -127,7 +127,7 @@ def steps(config: PipelineConfig) -> list[Step]:
     sets = _data_sets(config)
     return [
         *_catalogue(config), *_synthesis(config), *map(_ingest, sets), *_features(config),
-        *_training(config), *_evaluation(config, sets), Step("maintain_tables"), *_search(config),
+        *_training(config), *_evaluation(config, sets), *_search(config),
     ]  # fmt: skip
 
 
@@ -201,8 +201,10 @@ def _evaluation(config: PipelineConfig, sets: list[DataSet]) -> Iterator[Step]:
 
 def _search(config: PipelineConfig) -> Iterator[Step]:
     if config.demo:
-        query = f"{config.folder}/data/query.wav"
         yield Step("embed_recordings", ("--model", "shipped"))
+    yield Step("maintain_tables")  # after the last step that writes: a second run compacts nothing
+    if config.demo:
+        query = f"{config.folder}/data/query.wav"
         yield Step("find_covers", ("--model", "shipped", "--audio", query))
 
 
