@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from covers.evaluation import metrics
-from covers.models.model import EmbeddingModel
+from covers.models.model import EmbeddingModel, one_thread
 from covers.retrieval import alignment, pairs
 from covers.retrieval.baselines import fourier2d, qmax, raw_features
 from covers.retrieval.embedding import TrackEmbeddings
@@ -143,6 +143,7 @@ def exhaustive_raw(similarities: PairSimilarities) -> np.ndarray:
     return pairs.symmetrize(to_distance((similarities.track + similarities.segments) / 2))
 
 
+@one_thread()
 def compare_systems(
     data: EvaluationSet, *, baselines: bool = True
 ) -> tuple[dict[str, np.ndarray], SearchResult | None]:

@@ -16,7 +16,7 @@ from safetensors.numpy import load, save
 
 from covers.audio.augmentation.tensor import stretch_time
 from covers.models.covernet import CoverNet
-from covers.models.model import EmbeddingModel
+from covers.models.model import EmbeddingModel, one_thread
 
 MIN_FRAMES = 16  # that a network needs; a shorter recording is repeated
 
@@ -97,6 +97,7 @@ def embed_track(
     return torch.nn.functional.normalize(mean, dim=0).numpy()
 
 
+@one_thread()
 @torch.inference_mode()
 def extract_embeddings(
     model: EmbeddingModel,

@@ -16,7 +16,7 @@ import numpy as np
 
 from covers.audio import extract
 from covers.audio.features import parameters
-from covers.models.model import EmbeddingModel
+from covers.models.model import EmbeddingModel, one_thread
 from covers.retrieval import alignment, calibration, scoring
 from covers.retrieval.alignment import Alignment
 from covers.retrieval.baselines import qmax
@@ -161,6 +161,7 @@ def _share_nearer(references: ReferenceSet, score: float) -> float:
     return float(n_nearer / len(references.random_pairs))
 
 
+@one_thread()
 def compare(
     a: Query, b: Query, model: EmbeddingModel, references: ReferenceSet | None = None
 ) -> Comparison:
