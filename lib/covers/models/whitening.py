@@ -15,20 +15,29 @@ whitening." ECCV 2012.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
-
-if TYPE_CHECKING:
-    from covers.models.covernet import CoverNet
+from torch import nn
 
 # Share of the mean variance added to every eigenvalue: directions that hardly vary are mostly noise.
 REGULARIZATION = 0.1
 
 
+class Pooling(Protocol):
+    """A network with pooled features and a linear head over them."""
+
+    @property
+    def head(self) -> nn.Conv2d:
+        """The linear head."""
+
+    def temporal_std(self, x: torch.Tensor) -> torch.Tensor:
+        """Pool (B, 36, T) to (B, channels, 12)."""
+
+
 @torch.no_grad()
 def whiten(
-    network: CoverNet, batches: Iterable[torch.Tensor], regularization: float = REGULARIZATION
+    network: Pooling, batches: Iterable[torch.Tensor], regularization: float = REGULARIZATION
 ) -> None:
     """Replace a CoverNet's head by a whitening transform of its pooled features.
 
@@ -36,7 +45,8 @@ def whiten(
 
     Parameters
     ----------
-    network : CoverNet, in eval mode
+    network : Pooling, in eval mode
+        A CoverNet.
     batches : iterable of tensors (B, 36, T), on the network's device
     regularization : float, above 0
         Share of the mean variance added to every variance.
