@@ -64,7 +64,8 @@ def load_module(architecture: str, weights: bytes | None, seed: int) -> torch.nn
     InputError
         If the bytes are not a .safetensors file of this architecture's weights.
     """
-    with torch.random.fork_rng(devices=[]):
+    # Not in inference mode, in which a caller may be: its tensors could not be trained or saved later.
+    with torch.random.fork_rng(devices=[]), torch.inference_mode(False):
         torch.manual_seed(seed)
         if not weights:
             return factory.build(architecture).eval()
