@@ -181,7 +181,7 @@ def test_aligned_candidates_take_the_line_with_alignment_and_the_rest_the_other(
     odds = scores.log_odds({"s_norm": LINE, "fused": fused})
     np.testing.assert_allclose(odds, [-2, 1 - 2 * 0.5, 1 + 2 * 1.0])
     assert scores.log_odds({"s_norm": LINE}).tolist() == [-2, -2, -2]
-    assert scores.log_odds({"fused": fused})[0] == -np.inf
+    assert scores.log_odds({"fused": fused})[0] == 1 - 2 * 1.0  # its fused score is its S-norm
     raw = Scores(np.ones(3), None, aligned)
     both = Calibration(-9.0, 1.0, 3, 5, 2.0)
     assert raw.log_odds({"distance": LINE, "distance_alignment": both}).tolist() == [-2, -8, -2]

@@ -150,19 +150,20 @@ class Scores:
 
         Lines take the fused scores (``fused``), S-norm (``s_norm``), the distance and the alignment
         (``distance_alignment``) or the distance (``distance``). A candidate that could not be aligned takes
-        the line without alignment.
+        the line without alignment; where there is none, the other as if it had no alignment (score 0).
         """
         plain = lines.get("distance" if self.s_norm is None else "s_norm")
         odds = plain.log_odds(self.order_by) if plain else None
         aligned = lines.get("distance_alignment" if self.s_norm is None else "fused")
         if self.alignment is None or aligned is None:
             return odds
+        scores = np.nan_to_num(self.alignment)
         with_alignment = (
-            aligned.log_odds(self.distance, self.alignment)
+            aligned.log_odds(self.distance, scores)
             if self.s_norm is None
             else aligned.log_odds(self.fused)
         )
-        fallback = np.full(len(self.distance), -np.inf) if odds is None else odds
+        fallback = with_alignment if odds is None else odds
         return np.where(np.isnan(self.alignment), fallback, with_alignment)
 
 
