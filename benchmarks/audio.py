@@ -55,7 +55,7 @@ def hours_long(path: str) -> None:
 def plain(job: tuple[list[str], Parameters]) -> int:
     """Decode and pack files one after the other."""
     torch.set_num_threads(1)
-    return sum(len(extract.extract_segments(path, job[1])) for path in job[0])
+    return sum(len(extract.extract_row(path, job[1])["tensor"]) for path in job[0])
 
 
 def loop(paths: list[str], p: Parameters, pool: multiprocessing.pool.Pool) -> None:
@@ -72,7 +72,7 @@ def peak_of(path: str, p: Parameters) -> float:
 
     def work(pipe: multiprocessing.connection.Connection) -> None:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        extract.extract_segments(path, p)
+        extract.extract_row(path, p)
         pipe.send((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 
     ours, theirs = multiprocessing.Pipe()

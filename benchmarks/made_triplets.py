@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from covers.audio.extract import pack_segments
+from covers.audio.extract import pack_tensor
 from covers.audio.features import parameters
 from covers.io.delta_reader import Snapshot
 from covers.schemas.triplets import TRIPLETS
@@ -50,9 +50,9 @@ def _spectrograms(representation: str, n: int) -> Iterator[pa.Table]:
     for first in range(0, n, A_FILE):
         yield pa.Table.from_pylist(
             [
-                {"recording_id": _name(number), "sha256": "0" * 64} | row
+                {"recording_id": _name(number), "sha256": "0" * 64}
+                | pack_tensor(made_tensor(representation, number), p)
                 for number in range(first, min(first + A_FILE, n))
-                for row in pack_segments(made_tensor(representation, number), p)
             ]
         )
 

@@ -14,7 +14,7 @@ import argparse
 from covers.audio import extract, features, quarantine_table, sandbox, spectrograms_table
 from covers.cli.console import Summary
 from covers.cli.job import Job
-from covers.cli.parser import job_parser
+from covers.cli.parser import job_parser, renamed_flags
 from covers.io.lake import Lake
 from covers.io.spark import checkpoint_to_disk
 from covers.schemas.quarantine import QUARANTINE
@@ -32,17 +32,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--duration", type=float, metavar="S", help="seconds decoded (default: all)"
     )
-    parser.add_argument(
-        "--segment", type=float, metavar="S", help="cut into segments (default: whole)"
-    )
+    renamed_flags(parser, {"--segment": "--start and --duration: one row a recording"})
     return parser.parse_args(argv)
 
 
 def run(lake: Lake, args: argparse.Namespace) -> Summary:
     """Decode what is not there yet under these parameters and this content hash."""
-    p = features.parameters(
-        args.representation, start_s=args.start, duration_s=args.duration, segment_s=args.segment
-    )
+    p = features.parameters(args.representation, start_s=args.start, duration_s=args.duration)
     wanted = lake.read(RECORDINGS).where(f"state = 'present' AND codec <> '{NOTES}'")
     lake.ensure(SPECTROGRAMS)
     spectrograms = lake.spark.table(lake.identifier(SPECTROGRAMS))

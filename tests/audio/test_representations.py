@@ -87,9 +87,9 @@ def test_unknown_representation_is_rejected():
         parameters("mfcc")
 
 
-def test_negative_segment_is_rejected():
-    with pytest.raises(ValueError, match=r"segment_s must be positive \[s\], got -1"):
-        parameters("chroma", segment_s=-1)
+def test_negative_duration_is_rejected():
+    with pytest.raises(ValueError, match=r"duration_s must be positive \[s\], got -1"):
+        parameters("chroma", duration_s=-1)
 
 
 def test_quantized_tensor_is_restored_within_half_a_step():
@@ -115,11 +115,10 @@ def test_eight_bits_change_distances_by_less_than_a_thousandth():
     assert abs(after - before) / before < 1e-3
 
 
-def test_segments_cover_the_recording_with_their_start_times():
-    p = parameters("chroma", segment_s=2.0)
-    pieces = list(extract.split_segments(np.arange(36 * 20).reshape(36, 20), p))
-    assert [start for start, _ in pieces] == [0.0, 2.0, 4.0]
-    assert [piece.shape[1] for _, piece in pieces] == [8, 8, 4]
+def test_row_of_a_tensor_tells_where_it_starts_and_how_long_it_is():
+    row = extract.pack_tensor(np.arange(36.0 * 20).reshape(36, 20), parameters("chroma", start_s=3))
+    assert (row["segment"], row["start_s"], row["duration_s"]) == (0, 3.0, 5.0)
+    assert row["shape"] == [36, 20]
 
 
 def test_default_or_only_parameters_are_chosen_and_ambiguous_ones_rejected():
@@ -136,7 +135,6 @@ def test_every_parameter_is_part_of_the_parameters_id():
     changes = {
         "start_s": 1.0,
         "duration_s": 9.0,
-        "segment_s": 2.0,
         "hop": 1,
         "levels": 2,
         "revision": 99,

@@ -1,14 +1,13 @@
-"""Audio files to tensors and to the segments that `spectrograms` stores, without Spark.
+"""Audio files to tensors and to the rows that `spectrograms` stores, without Spark.
 
 *Conventions.* A tensor has shape (n_bins, T), float32, time last; what it holds and its units are
-those of `covers.audio.features`. A segment is a run of frames of a tensor. A stored segment is a
-dict with the columns of `spectrograms`, its values quantized by `covers.audio.quantize`.
+those of `covers.audio.features`. A row is a dict with the columns of `spectrograms`, its values
+quantized by `covers.audio.quantize`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -87,49 +86,28 @@ def choose_parameters(ids: set[str], representation: str) -> str:
     )
 
 
-def split_segments(tensor: np.ndarray, p: Parameters) -> Iterator[tuple[float, np.ndarray]]:
-    """Yield (start [s], segment of shape (n_bins, t)); one segment if ``segment_s`` is None.
-
-    A last segment shorter than half of ``segment_s`` is dropped.
-    """
-    n_frames = tensor.shape[1]
-    step = n_frames if p.segment_s is None else max(1, round(p.segment_s * p.frames_per_second))
-    for first in range(0, n_frames, step):
-        segment = tensor[:, first : first + step]
-        if first == 0 or segment.shape[1] >= step // 2:
-            yield p.start_s + first / p.frames_per_second, segment
-
-
-def pack_segments(tensor: np.ndarray, p: Parameters) -> list[dict]:
-    """Return the segments of a tensor as dicts of those columns of `spectrograms` it determines."""
-    common = {
+def pack_tensor(tensor: np.ndarray, p: Parameters) -> dict:
+    """Return those columns of `spectrograms` that a tensor of shape (n_bins, T) determines."""
+    data, scale, offset = quantize.quantize(tensor, levels=p.levels)
+    return {
         "representation": p.representation,
         "parameters_id": parameters_id(p),
         "parameters": json.dumps(p.to_dict(), sort_keys=True),
         "frames_per_second": p.frames_per_second,
         "dtype": "uint8",
+        "segment": 0,
+        "start_s": p.start_s,
+        "duration_s": tensor.shape[1] / p.frames_per_second,
+        "shape": list(tensor.shape),
+        "scale": scale,
+        "offset": offset,
+        "tensor": data,
     }
-    rows = []
-    for number, (start_s, segment) in enumerate(split_segments(tensor, p)):
-        data, scale, offset = quantize.quantize(segment, levels=p.levels)
-        rows.append(
-            common
-            | {
-                "segment": number,
-                "start_s": start_s,
-                "duration_s": segment.shape[1] / p.frames_per_second,
-                "shape": list(segment.shape),
-                "scale": scale,
-                "offset": offset,
-                "tensor": data,
-            }
-        )
-    return rows
 
 
-def extract_segments(path: str, p: Parameters) -> list[dict]:
-    """Decode one local file in this process and return its segments as `pack_segments` does."""
-    return pack_segments(compute_tensor(path, p), p)
+def extract_row(path: str, p: Parameters) -> dict:
+    """Decode one local file in this process and return its columns as `pack_tensor` does."""
+    return pack_tensor(compute_tensor(path, p), p)
 
 
 def extract_rows(
@@ -153,9 +131,9 @@ def extract_rows(
                 raise sandbox.Rejected("missing", "the file is gone")
             if files.sha256_of(path) != sha256:
                 raise sandbox.Rejected("changed", "not the content that ingest_recordings saw")
-            segments = sandbox.call(extract_segments, path, p, limits=limits)
+            row = sandbox.call(extract_row, path, p, limits=limits)
     except sandbox.Rejected as error:
         return [recording | {"reason": error.reason, "detail": error.detail}]
     except OSError as error:
         return [recording | {"reason": "unreadable", "detail": str(error)}]
-    return [recording | {"sha256": sha256} | segment for segment in segments]
+    return [recording | {"sha256": sha256} | row]

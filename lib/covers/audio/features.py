@@ -14,7 +14,7 @@ Processing", ch. 3 (chroma, tuning, logarithmic compression).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -40,7 +40,7 @@ class Parameters:
     n_bins: int
     start_s: float = 0.0
     duration_s: float | None = None  # None: to the end
-    segment_s: float | None = None  # None: one segment
+    segment_s: None = None  # nothing is cut; kept because the ids of stored tensors hash it
     levels: int = 256  # of quantization
     revision: int = 2  # of the code: raised when equal parameters give another tensor
 
@@ -55,11 +55,7 @@ class Parameters:
 
 
 def parameters(
-    representation: str,
-    *,
-    start_s: float = 0.0,
-    duration_s: float | None = None,
-    segment_s: float | None = None,
+    representation: str, *, start_s: float = 0.0, duration_s: float | None = None
 ) -> Parameters:
     """Return the default parameters of a representation, for a section of the file or all of it.
 
@@ -70,18 +66,15 @@ def parameters(
     """
     if representation not in NAMES:
         raise ValueError(f"representation must be one of {NAMES}, got {representation!r}")
-    for name, value in (("duration_s", duration_s), ("segment_s", segment_s)):
-        if value is not None and value <= 0:
-            raise ValueError(f"{name} must be positive [s], got {value}")
+    if duration_s is not None and duration_s <= 0:
+        raise ValueError(f"duration_s must be positive [s], got {duration_s}")
     if representation == "log_mel":
         base = Parameters("log_mel", 22_050, 512, 2048, 128, levels=32)
     else:
         base = Parameters(
             representation, 16_000, 4_000, 16_384, 84 if representation == "log_frequency" else 36
         )
-    return Parameters(
-        **(asdict(base) | {"start_s": start_s, "duration_s": duration_s, "segment_s": segment_s})
-    )
+    return replace(base, start_s=start_s, duration_s=duration_s)
 
 
 def compute(blocks: Iterable[np.ndarray], p: Parameters) -> np.ndarray:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import soundfile as sf
 
-from covers.audio.extract import pack_segments
+from covers.audio.extract import pack_tensor
 from covers.audio.features import fold, parameters
 from covers.io.files import atomic_write, sha256_of
 from covers.synthesis.arrange import arrange
@@ -61,9 +61,9 @@ def write_audio(song: Song, spec: VersionSpec, number: int, out: Path, split: st
 def symbolic_row(song: Song, spec: VersionSpec, number: int, data_set: str, split: str) -> dict:
     """Return version ``number`` as chroma, without audio: columns of `recordings` and `spectrograms`."""
     p = parameters("chroma")
-    (segment,) = pack_segments(fold(compute_log_frequency(arrange(song, spec), spec)), p)
-    data, stored_spec = segment["tensor"], spec_json(song, spec)
-    return segment | {
+    row = pack_tensor(fold(compute_log_frequency(arrange(song, spec), spec)), p)
+    data, stored_spec = row["tensor"], spec_json(song, spec)
+    return row | {
         "recording_id": f"{song.song_id}-n{number}",
         "data_set": data_set, "work_id": song.song_id, "title": song.title,
         "artist": _ARTISTS[number % len(_ARTISTS)], "split": split,
