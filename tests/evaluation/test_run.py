@@ -8,16 +8,7 @@ import pytest
 
 from covers.evaluation.run import evaluate_set
 from covers.evaluation.systems import EvaluationSet
-from tests.retrieval.made import covernet, song, works
-
-
-def keys_of(value):
-    """Every key of nested dicts and lists."""
-    if isinstance(value, dict):
-        return set(value) | set().union(*map(keys_of, value.values()))
-    if isinstance(value, list | tuple):
-        return set().union(*map(keys_of, value))
-    return set()
+from tests.retrieval.made import covernet, keys_of, song, works
 
 
 @pytest.fixture(scope="module")

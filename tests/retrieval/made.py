@@ -61,3 +61,12 @@ def song(seed, n_chords, frames=10):
     """Chroma (36, n_chords * frames) of random chords, two and a half seconds each."""
     rng = np.random.default_rng(seed)
     return rng.random((36, n_chords)).repeat(frames, axis=1).astype(np.float32)
+
+
+def keys_of(value):
+    """Every key of nested dicts and lists."""
+    if isinstance(value, dict):
+        return set(value) | set().union(*map(keys_of, value.values()))
+    if isinstance(value, list | tuple):
+        return set().union(*map(keys_of, value))
+    return set()

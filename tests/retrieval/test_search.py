@@ -17,7 +17,7 @@ from covers.retrieval.embedding import extract_embeddings
 from covers.retrieval.reference_reader import reference_set_of
 from covers.retrieval.reference_set import Metadata
 from covers.retrieval.search import Match, Place, Query
-from tests.retrieval.made import covernet, metadata, song, works
+from tests.retrieval.made import covernet, keys_of, metadata, song, works
 
 SHARED = song(1, 24)  # 60 s
 HERE = np.concatenate([song(2, 12), SHARED], axis=1)  # shared from 0:30
@@ -229,15 +229,6 @@ def test_a_comparison_tells_a_cover_in_another_key_and_tempo_from_another_song(
     assert cover.transposition == 4
     assert cover.tempo_ratio == pytest.approx(1 / 1.1, abs=0.08)
     np.testing.assert_allclose([cover.span_a, cover.span_b], [(30, 90), (0, 66)], atol=6)
-
-
-def keys_of(value):
-    """Every key of nested dicts and lists."""
-    if isinstance(value, dict):
-        return set(value) | set().union(*map(keys_of, value.values()))
-    if isinstance(value, list | tuple):
-        return set().union(*map(keys_of, value))
-    return set()
 
 
 def test_matches_are_plain_data_whose_keys_are_identifiers(references, query):
