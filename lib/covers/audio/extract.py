@@ -110,10 +110,10 @@ def extract_row(path: str, p: Parameters) -> dict:
     return pack_tensor(compute_tensor(path, p), p)
 
 
-def extract_rows(
+def extract_outcome(
     recording_id: str, uri: str, sha256: str, p: Parameters, limits: sandbox.Limits
-) -> list[dict]:
-    """Return the rows of `spectrograms` of one file, or one row that gives the reason of a failure.
+) -> dict:
+    """Return the row of `spectrograms` of one file, or a row that gives the reason of a failure.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def extract_rows(
                 raise sandbox.Rejected("changed", "not the content that ingest_recordings saw")
             row = sandbox.call(extract_row, path, p, limits=limits)
     except sandbox.Rejected as error:
-        return [recording | {"reason": error.reason, "detail": error.detail}]
+        return recording | {"reason": error.reason, "detail": error.detail}
     except OSError as error:
-        return [recording | {"reason": "unreadable", "detail": str(error)}]
-    return [recording | {"sha256": sha256} | row]
+        return recording | {"reason": "unreadable", "detail": str(error)}
+    return recording | {"sha256": sha256} | row

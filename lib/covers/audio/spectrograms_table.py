@@ -35,13 +35,13 @@ def select_parameters(spectrograms: DataFrame, representation: str) -> DataFrame
 
 
 def decode_recordings(recordings: DataFrame, p: Parameters, limits: sandbox.Limits) -> DataFrame:
-    """Return one outcome row a segment; takes recording_id, uri, sha256.
+    """Return one outcome row a recording; takes recording_id, uri, sha256.
 
     Rows with a `reason` are failures: `valid_rows` drops them, `quarantine_rows` keeps them.
     """
     return map_rows(
         recordings.select("recording_id", "uri", "sha256"),
-        lambda r: extract.extract_rows(r["recording_id"], r["uri"], r["sha256"], p, limits),
+        lambda r: [extract.extract_outcome(r["recording_id"], r["uri"], r["sha256"], p, limits)],
         _OUTCOME,
         partition_by="recording_id",
     )
